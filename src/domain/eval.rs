@@ -1,0 +1,51 @@
+use sha2::{Digest, Sha256};
+
+/// The question an eval answers, in words: the docstring of its source.
+pub type Criterion = String;
+
+/// One immutable source text of an eval: a Python module that defines `evaluate(trace)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvalSource(String);
+
+impl EvalSource {
+    /// Takes the source as it stands; whether it runs is for the sandbox to say.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self(source.into())
+    }
+
+    /// The Python text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// SHA-256 of the text, in hex.
+    pub fn hash(&self) -> String {
+        hex::encode(Sha256::digest(self.0.as_bytes()))
+    }
+
+    /// The first line of the module's docstring; `None` where the module does not open with one.
+    pub fn criterion(&self) -> Option<Criterion> {
+        let body = self.0.trim_start();
+        let quote = ["\"\"\"", "'''"].into_iter().find(|q| body.starts_with(q))?;
+        let text = body[quote.len()..].split(quote).next()?;
+        let line = text.trim().lines().next()?.trim();
+        (!line.is_empty()).then(|| line.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_criterion_is_the_docstrings_first_line() {
+        for (source, expected) in [
+            ("\"\"\"Cites a source.\"\"\"\n", Some("Cites a source.")),
+            ("\n'''\nShort.\n\nMore.'''", Some("Short.")),
+            ("import re\n\"\"\"late\"\"\"", None),
+            ("\"\"\"\"\"\"", None),
+        ] {
+            assert_eq!(EvalSource::new(source).criterion().as_deref(), expected);
+        }
+    }
+}

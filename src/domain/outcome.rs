@@ -1,0 +1,102 @@
+use serde::{Deserialize, Serialize};
+
+use super::Class;
+
+/// What an eval says of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// `True`.
+    Pass,
+    /// `False`.
+    Fail,
+    /// `None`: the eval has nothing to say of this trace.
+    Abstain,
+}
+
+impl Verdict {
+    /// The word in rows and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Abstain => "abstain",
+        }
+    }
+
+    /// Reads [`Verdict::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Pass, Self::Fail, Self::Abstain]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == word)
+    }
+
+    /// The class the verdict names; `None` for an abstention.
+    pub fn class(self) -> Option<Class> {
+        match self {
+            Self::Pass => Some(Class::Pass),
+            Self::Fail => Some(Class::Fail),
+            Self::Abstain => None,
+        }
+    }
+}
+
+/// Why an eval gave no verdict. None of these counts as a fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The source is not Python, or defines no `evaluate`. The eval is at fault.
+    Syntax,
+    /// The eval raised. The eval is at fault; the message holds its own traceback.
+    Exception,
+    /// The eval returned neither `True`, `False` nor `None`. The eval is at fault.
+    NotAVerdict,
+    /// The eval reached for what it can't have; the message names it.
+    Forbidden,
+    /// The eval used up its fuel. Not retried: a loop would loop again.
+    Fuel,
+    /// The eval ran longer than the wall clock allows.
+    Deadline,
+    /// The eval needed more memory than it may have.
+    Memory,
+    /// The eval asked `judge` too often.
+    JudgeBudget,
+    /// `judge` can't answer: no LLM is configured, or it failed.
+    JudgeUnavailable,
+    /// The trace is larger than the sandbox takes.
+    TraceTooLarge,
+    /// The host failed; no eval is at fault: retried.
+    Host,
+}
+
+/// An error's kind and a sentence for the eval's owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    /// Whose fault it is.
+    pub kind: ErrorKind,
+    /// For the eval's owner; hostile text where it quotes the eval.
+    pub message: String,
+}
+
+/// What one eval did on one trace: a verdict with its reason, or the error that prevented one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The verdict and its reason (at most 2,000 characters, may be empty), or the error.
+    pub result: Result<(Verdict, String), RunError>,
+    /// Wall time of the call, in microseconds.
+    pub duration_us: u64,
+    /// Fuel used; the same for the same eval and trace on every machine.
+    pub fuel: u64,
+}
+
+impl Outcome {
+    /// The verdict, or `None` where the eval errored.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.result.as_ref().ok().map(|(verdict, _)| *verdict)
+    }
+
+    /// The class that the verdict names; `None` for abstentions and errors.
+    pub fn class(&self) -> Option<Class> {
+        self.verdict().and_then(Verdict::class)
+    }
+}

@@ -1,0 +1,3 @@
+//! iofold.
+pub mod domain;
+pub mod slack;

@@ -1,0 +1,99 @@
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Slack refuses a message whose section text is longer, in characters (docs.slack.dev, "section").
+pub const SECTION_MAX: usize = 3_000;
+/// Slack's limit for a header's text, in characters.
+pub const HEADER_MAX: usize = 150;
+/// Slack's limit for the blocks of one message.
+pub const BLOCKS_MAX: usize = 50;
+/// Slack cuts a message's `text` here, in characters.
+pub const TEXT_MAX: usize = 40_000;
+
+/// A message as `chat.postMessage` takes it, without channel and thread.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Message {
+    /// The fallback for notifications and screen readers.
+    pub text: String,
+    /// Block Kit.
+    pub blocks: Vec<Value>,
+    /// `{event_type, event_payload}`: how the message is found again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
+}
+
+/// Escapes what has a meaning in `mrkdwn`, which also disarms mentions and links.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// `text`, or its first `max - 1` characters and an ellipsis.
+pub fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(max - 1).chain(['…']).collect(),
+    }
+}
+
+/// A section of `mrkdwn`; the caller has escaped what is not its own.
+pub fn section(mrkdwn: &str) -> Value {
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": cut(mrkdwn, SECTION_MAX)}})
+}
+
+/// A header; plain text without emoji codes.
+pub fn header(text: &str) -> Value {
+    json!({"type": "header", "text": {"type": "plain_text", "text": cut(text, HEADER_MAX), "emoji": false}})
+}
+
+/// Small grey `mrkdwn`; the caller has escaped what is not its own.
+pub fn context(mrkdwn: &str) -> Value {
+    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": cut(mrkdwn, SECTION_MAX)}]})
+}
+
+/// Preformatted text, which needs no escaping and cannot be broken out of.
+pub fn preformatted(text: &str) -> Value {
+    json!({"type": "rich_text", "elements": [
+        {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": cut(text, SECTION_MAX)}]}
+    ]})
+}
+
+/// Text as it stands: no mentions, no links, no emoji codes, line breaks kept.
+pub fn plain(text: &str) -> Value {
+    json!({"type": "rich_text", "elements": [
+        {"type": "rich_text_section", "elements": [{"type": "text", "text": cut(text, SECTION_MAX)}]}
+    ]})
+}
+
+/// A row of buttons.
+pub fn actions(block_id: &str, buttons: &[Value]) -> Value {
+    json!({"type": "actions", "block_id": block_id, "elements": buttons})
+}
+
+/// A button; `value` holds ids only and is checked when it comes back.
+pub fn button(action_id: &str, text: &str, label: &str, value: &str) -> Value {
+    json!({
+        "type": "button", "action_id": action_id, "value": value, "accessibility_label": label,
+        "text": {"type": "plain_text", "text": text, "emoji": true},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_cannot_mention_or_link() {
+        assert_eq!(
+            escape("<!channel> <@U1> a & b"),
+            "&lt;!channel&gt; &lt;@U1&gt; a &amp; b"
+        );
+    }
+
+    #[test]
+    fn text_is_cut_by_characters_not_bytes() {
+        assert_eq!(cut("👍👍👍", 3), "👍👍👍");
+        assert_eq!(cut("👍👍👍👍", 3), "👍👍…");
+    }
+}
