@@ -1,3 +1,5 @@
-//! iofold.
+//! iofold turns thumbs in Slack into an eval that scores every new Langfuse trace.
+
 pub mod domain;
+pub mod sandbox;
 pub mod slack;

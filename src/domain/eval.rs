@@ -26,7 +26,9 @@ impl EvalSource {
     /// The first line of the module's docstring; `None` where the module does not open with one.
     pub fn criterion(&self) -> Option<Criterion> {
         let body = self.0.trim_start();
-        let quote = ["\"\"\"", "'''"].into_iter().find(|q| body.starts_with(q))?;
+        let quote = ["\"\"\"", "'''"]
+            .into_iter()
+            .find(|q| body.starts_with(q))?;
         let text = body[quote.len()..].split(quote).next()?;
         let line = text.trim().lines().next()?.trim();
         (!line.is_empty()).then(|| line.to_owned())

@@ -3,6 +3,7 @@
 mod eval;
 mod ids;
 mod label;
+pub mod lenient;
 mod outcome;
 mod trace;
 

@@ -69,6 +69,25 @@ pub enum ErrorKind {
     Host,
 }
 
+impl ErrorKind {
+    /// The word in rows and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::Exception => "exception",
+            Self::NotAVerdict => "not_a_verdict",
+            Self::Forbidden => "forbidden",
+            Self::Fuel => "fuel",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::JudgeBudget => "judge_budget",
+            Self::JudgeUnavailable => "judge_unavailable",
+            Self::TraceTooLarge => "trace_too_large",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// An error's kind and a sentence for the eval's owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
@@ -93,6 +112,12 @@ impl Outcome {
     /// The verdict, or `None` where the eval errored.
     pub fn verdict(&self) -> Option<Verdict> {
         self.result.as_ref().ok().map(|(verdict, _)| *verdict)
+    }
+
+    /// The host's failure, which is no outcome of the eval; `None` where the eval had its say.
+    pub fn host_failure(&self) -> Option<&str> {
+        let error = self.result.as_ref().err()?;
+        (error.kind == ErrorKind::Host).then_some(error.message.as_str())
     }
 
     /// The class that the verdict names; `None` for abstentions and errors.

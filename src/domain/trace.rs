@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// One request to the LLM product, in schema version 1: what an eval's `evaluate(trace)` is given.
 ///
@@ -100,6 +101,17 @@ pub struct Observation {
 }
 
 impl Trace {
+    /// Traces of one session, or else with the same input, belong together: never split between
+    /// development and held-out labels.
+    pub fn group(&self) -> String {
+        let (kind, key) = match &self.session_id {
+            Some(session) => ("session", session.as_str()),
+            None => ("input", self.input_text.as_str()),
+        };
+        let digest = Sha256::digest(format!("{kind}\n{key}"));
+        hex::encode(&digest[..12])
+    }
+
     /// The JSON text an eval's trace argument is parsed from; equal traces give equal bytes.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a trace holds only JSON values")
