@@ -1,5 +1,9 @@
 //! Slack's Web API and signatures: one client for the real service and for the playground.
 
+mod client;
 mod message;
+mod signature;
 
+pub use client::{Client, Error, Identity, Posted};
 pub use message::*;
+pub use signature::is_signed;

@@ -1,0 +1,373 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use slack_morphism::errors::SlackClientError;
+use slack_morphism::prelude::*;
+use url::Url;
+
+use super::Message;
+
+/// A call that takes longer is given up; whether it took effect is then unknown.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Messages read back a page; Slack recommends no more.
+const HISTORY_PAGE: u32 = 200;
+
+/// One Slack app in one team: the real service, or the playground by another `api_url`.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<SlackHyperClient>,
+    token: SlackApiToken,
+}
+
+type Connector = SlackClientHyperConnector<
+    hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
+>;
+type SlackHyperClient = SlackClient<Connector>;
+
+/// Who the token belongs to.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Identity {
+    /// `T…`.
+    pub team_id: String,
+    /// The team's name.
+    pub team: String,
+    /// The bot's own user.
+    pub user_id: String,
+    /// The team's address, ending in a slash: what links to messages begin with.
+    #[serde(default)]
+    pub url: String,
+}
+
+/// Where a message stands.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Posted {
+    /// `C…`, whatever name it was posted by.
+    pub channel: String,
+    /// The message's id in its channel.
+    pub ts: String,
+}
+
+/// Why a call to Slack failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Slack said no; nothing happened. `code` is Slack's word for it.
+    #[error("Slack refused {method}: {code}. {}", advice(code))]
+    Refused {
+        /// The Web API method.
+        method: &'static str,
+        /// `channel_not_found`, `invalid_auth`, …
+        code: String,
+    },
+    /// Too many calls; nothing happened.
+    #[error("Slack asks to wait {} s before {method}", retry_after.as_secs())]
+    RateLimited {
+        /// The Web API method.
+        method: &'static str,
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// No answer, or one that is none: whether it happened is unknown.
+    #[error("Slack did not answer {method}: {problem}")]
+    Unknown {
+        /// The Web API method.
+        method: &'static str,
+        /// For the log.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// Whether the call may have taken effect although it failed.
+    pub fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Refused { code, .. } => PASSING.contains(&code.as_str()),
+            Self::RateLimited { .. } => false,
+        }
+    }
+
+    /// Whether Slack refuses this message as it is, while others may pass.
+    pub fn concerns_this_message_only(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if UNACCEPTABLE.contains(&code.as_str()))
+    }
+
+    /// Whether trying again later can help without a person.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } | Self::Unknown { .. } => true,
+            Self::Refused { code, .. } => PASSING.contains(&code.as_str()),
+        }
+    }
+}
+
+/// Slack's errors that pass by themselves (docs.slack.dev, "Web API errors").
+const PASSING: [&str; 5] = [
+    "internal_error",
+    "fatal_error",
+    "service_unavailable",
+    "request_timeout",
+    "team_added_to_org",
+];
+
+/// Slack's errors about a message's content (docs.slack.dev, "chat.postMessage").
+const UNACCEPTABLE: [&str; 7] = [
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "invalid_metadata_format",
+    "metadata_too_large",
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "no_text",
+];
+
+/// What a person can do about Slack's `code`.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
+            "Copy the Bot User OAuth Token again into SLACK_BOT_TOKEN"
+        }
+        "channel_not_found" => "Set SLACK_CHANNEL to the channel's id (C…)",
+        "not_in_channel" => "Invite the app to the channel with /invite",
+        "is_archived" => "Unarchive the channel, or set SLACK_CHANNEL to another",
+        "missing_scope" => "Reinstall the app with the scopes of slack-manifest.yml",
+        _ => "See docs.slack.dev for this error",
+    }
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+impl Client {
+    /// A client for the Web API at `api_url`, which ends in a slash.
+    pub fn new(api_url: &Url, token: &SecretString) -> anyhow::Result<Self> {
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let connector = Connector::with_connector(https)
+            .with_slack_api_url(api_url.as_str().trim_end_matches('/'))
+            .with_rate_control(SlackApiRateControlConfig::new().with_max_retries(3));
+        Ok(Self {
+            inner: Arc::new(SlackClient::new(connector)),
+            token: SlackApiToken::new(token.expose_secret().to_owned().into()),
+        })
+    }
+
+    /// `auth.test`: whose token this is.
+    pub async fn identity(&self) -> Result<Identity> {
+        self.post("auth.test", &json!({}), &SLACK_TIER4_METHOD_CONFIG)
+            .await
+    }
+
+    /// `chat.postMessage`, in a thread where `thread_ts` is given.
+    pub async fn post_message(
+        &self,
+        channel: &str,
+        thread_ts: Option<&str>,
+        message: &Message,
+    ) -> Result<Posted> {
+        let mut request = to_request(message, channel);
+        request["unfurl_links"] = json!(false);
+        request["unfurl_media"] = json!(false);
+        if let Some(thread_ts) = thread_ts {
+            request["thread_ts"] = json!(thread_ts);
+        }
+        self.post("chat.postMessage", &request, &SLACK_TIER4_METHOD_CONFIG)
+            .await
+    }
+
+    /// `chat.update`.
+    pub async fn update_message(&self, posted: &Posted, message: &Message) -> Result<()> {
+        let mut request = to_request(message, &posted.channel);
+        request["ts"] = json!(posted.ts);
+        let _: Value = self
+            .post("chat.update", &request, &SLACK_TIER3_METHOD_CONFIG)
+            .await?;
+        Ok(())
+    }
+
+    /// `chat.postEphemeral`: a line that only `user` sees.
+    pub async fn post_ephemeral(&self, channel: &str, user: &str, text: &str) -> Result<()> {
+        let request = json!({"channel": channel, "user": user, "text": text});
+        let _: Value = self
+            .post("chat.postEphemeral", &request, &SLACK_TIER4_METHOD_CONFIG)
+            .await?;
+        Ok(())
+    }
+
+    /// `views.open`: a modal, within 3 s of the click that gave `trigger_id`.
+    pub async fn open_view(&self, trigger_id: &str, view: &Value) -> Result<()> {
+        let request = json!({"trigger_id": trigger_id, "view": view});
+        let _: Value = self
+            .post("views.open", &request, &SLACK_TIER4_METHOD_CONFIG)
+            .await?;
+        Ok(())
+    }
+
+    /// Finds one of our own messages by its metadata, in the channel or in a thread of it.
+    ///
+    /// `oldest` is a Slack timestamp: nothing before it is looked at.
+    pub async fn find_message(
+        &self,
+        channel: &str,
+        thread_ts: Option<&str>,
+        metadata: &Value,
+        oldest: &str,
+    ) -> Result<Option<Posted>> {
+        let mut cursor = String::new();
+        loop {
+            let page = self.history(channel, thread_ts, oldest, &cursor).await?;
+            let same = |found: &HistoryMessage| {
+                ["event_type", "event_payload"].map(|key| &found.metadata[key])
+                    == ["event_type", "event_payload"].map(|key| &metadata[key])
+            };
+            let found = page.messages.iter().find(|message| same(message));
+            if let Some(message) = found {
+                return Ok(Some(Posted {
+                    channel: channel.to_owned(),
+                    ts: message.ts.clone(),
+                }));
+            }
+            cursor = page.response_metadata.next_cursor;
+            if cursor.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Checks that the channel is there and that the app may read its own messages in it.
+    pub async fn can_read(&self, channel: &str) -> Result<()> {
+        let now = format!("{}.000000", chrono::Utc::now().timestamp());
+        self.history(channel, None, &now, "").await.map(drop)
+    }
+
+    async fn history(
+        &self,
+        channel: &str,
+        thread_ts: Option<&str>,
+        oldest: &str,
+        cursor: &str,
+    ) -> Result<HistoryPage> {
+        let limit = HISTORY_PAGE.to_string();
+        let mut parameters = vec![
+            ("channel", Some(channel)),
+            ("oldest", Some(oldest)),
+            ("limit", Some(limit.as_str())),
+            ("include_all_metadata", Some("true")),
+        ];
+        if !cursor.is_empty() {
+            parameters.push(("cursor", Some(cursor)));
+        }
+        let method = match thread_ts {
+            None => "conversations.history",
+            Some(ts) => {
+                parameters.push(("ts", Some(ts)));
+                "conversations.replies"
+            }
+        };
+        let session = self.inner.open_session(&self.token);
+        let call = session.http_session_api.http_get(
+            method,
+            &parameters,
+            Some(&SLACK_TIER3_METHOD_CONFIG),
+        );
+        in_time(method, call).await
+    }
+
+    /// Uploads a picture that stays private until a message shows it; gives its file id.
+    pub async fn upload_picture(&self, name: &str, alt: &str, png: Vec<u8>) -> Result<String> {
+        let session = self.inner.open_session(&self.token);
+        let request = SlackApiFilesGetUploadUrlExternalRequest::new(name.to_owned(), png.len())
+            .with_alt_txt(alt.to_owned());
+        let place = in_time(
+            "files.getUploadURLExternal",
+            session.get_upload_url_external(&request),
+        )
+        .await?;
+        let bytes = SlackApiFilesUploadViaUrlRequest::new(
+            place.upload_url,
+            png,
+            "application/octet-stream".to_owned(),
+        );
+        in_time("files.upload", session.files_upload_via_url(&bytes)).await?;
+        let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(alt.to_owned());
+        let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file]);
+        in_time(
+            "files.completeUploadExternal",
+            session.files_complete_upload_external(&request),
+        )
+        .await?;
+        Ok(place.file_id.to_string())
+    }
+
+    async fn post<T: DeserializeOwned + Send>(
+        &self,
+        method: &'static str,
+        request: &Value,
+        tier: &'static SlackApiMethodRateControlConfig,
+    ) -> Result<T> {
+        let session = self.inner.open_session(&self.token);
+        let call = session
+            .http_session_api
+            .http_post(method, request, Some(tier));
+        in_time(method, call).await
+    }
+}
+
+#[derive(Deserialize)]
+struct HistoryPage {
+    #[serde(default)]
+    messages: Vec<HistoryMessage>,
+    #[serde(default)]
+    response_metadata: ResponseMetadata,
+}
+
+#[derive(Deserialize)]
+struct HistoryMessage {
+    ts: String,
+    #[serde(default)]
+    metadata: Value,
+}
+
+#[derive(Default, Deserialize)]
+struct ResponseMetadata {
+    #[serde(default)]
+    next_cursor: String,
+}
+
+fn to_request(message: &Message, channel: &str) -> Value {
+    let mut request = serde_json::to_value(message).expect("a message is JSON");
+    request["channel"] = json!(channel);
+    request
+}
+
+async fn in_time<T>(
+    method: &'static str,
+    call: impl Future<Output = std::result::Result<T, SlackClientError>>,
+) -> Result<T> {
+    let answer = tokio::time::timeout(TIMEOUT, call).await;
+    let unknown = |problem: String| Error::Unknown { method, problem };
+    let result = answer.map_err(|_| unknown(format!("no answer in {} s", TIMEOUT.as_secs())))?;
+    result.map_err(|error| match error {
+        SlackClientError::ApiError(error) => Error::Refused {
+            method,
+            code: error.code,
+        },
+        SlackClientError::RateLimitError(error) => Error::RateLimited {
+            method,
+            retry_after: error.retry_after.unwrap_or(Duration::from_secs(30)),
+        },
+        // The library's own texts quote answers, which may hold what people wrote.
+        SlackClientError::HttpError(error) => unknown(format!("status {}", error.status_code)),
+        SlackClientError::HttpProtocolError(error) => unknown(
+            error
+                .cause
+                .map_or_else(String::new, |cause| cause.to_string()),
+        ),
+        _ => unknown("an answer that is not Slack's".to_owned()),
+    })
+}

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::Db;
+use crate::domain::{AnnotatorLabel, Class, LabelledTrace, Thumb, TraceId, WorkspaceId, consensus};
+
+/// The labels of one trace, without the trace.
+pub struct TraceLabels {
+    /// Which trace.
+    pub trace: TraceId,
+    /// Each annotator's own label.
+    pub votes: Vec<AnnotatorLabel>,
+    /// When the first of them was given, in milliseconds since 1970.
+    pub first_labelled_at_ms: i64,
+}
+
+impl TraceLabels {
+    /// What the labels add up to.
+    pub fn consensus(&self) -> Thumb {
+        consensus(self.votes.iter().map(|vote| vote.label)).expect("a labelled trace has a vote")
+    }
+
+    /// Pass or fail; `None` for 😐.
+    pub fn class(&self) -> Option<Class> {
+        self.consensus().class()
+    }
+}
+
+/// The labels of every labelled trace of a workspace, by trace id.
+pub async fn all_labels(db: &Db, workspace: &WorkspaceId) -> anyhow::Result<Vec<TraceLabels>> {
+    let rows = sqlx::query(
+        "select trace_id, annotator_id, label, comment, labelled_at_ms from labels
+         where workspace_id = $1 order by trace_id, labelled_at_ms, annotator_id",
+    )
+    .bind(workspace.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    let mut labelled: Vec<TraceLabels> = Vec::new();
+    for row in &rows {
+        let trace: String = row.try_get("trace_id")?;
+        let vote = vote_of(row)?;
+        match labelled.last_mut() {
+            Some(last) if last.trace.as_str() == trace => last.votes.push(vote),
+            _ => labelled.push(TraceLabels {
+                trace: trace.into(),
+                votes: vec![vote],
+                first_labelled_at_ms: row.try_get("labelled_at_ms")?,
+            }),
+        }
+    }
+    Ok(labelled)
+}
+
+fn vote_of(row: &AnyRow) -> anyhow::Result<AnnotatorLabel> {
+    let word: String = row.try_get("label")?;
+    Ok(AnnotatorLabel {
+        annotator: row.try_get::<String, _>("annotator_id")?.into(),
+        label: Thumb::parse(&word).ok_or_else(|| anyhow::anyhow!("an unknown label {word}"))?,
+        comment: row.try_get("comment")?,
+    })
+}
+
+/// Every labelled trace of a workspace with its payload, by trace id.
+///
+/// Generation does not call this, but [`crate::generate`]'s `development_labels`, which keeps the
+/// held-out part back.
+pub async fn labelled_traces(
+    db: &Db,
+    workspace: &WorkspaceId,
+) -> anyhow::Result<Vec<LabelledTrace>> {
+    let rows = sqlx::query(
+        "select id, trace_group, payload from traces
+         where workspace_id = $1 and exists (select 1 from labels
+             where labels.workspace_id = traces.workspace_id and labels.trace_id = traces.id)",
+    )
+    .bind(workspace.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    let mut traces: BTreeMap<String, AnyRow> = BTreeMap::new();
+    for row in rows {
+        traces.insert(row.try_get("id")?, row);
+    }
+    let mut labelled = Vec::new();
+    for labels in all_labels(db, workspace).await? {
+        if let Some(row) = traces.get(labels.trace.as_str()) {
+            labelled.push(joined(labels, row)?);
+        }
+    }
+    Ok(labelled)
+}
+
+fn joined(labels: TraceLabels, row: &AnyRow) -> anyhow::Result<LabelledTrace> {
+    Ok(LabelledTrace {
+        id: labels.trace.to_string(),
+        group: row.try_get("trace_group")?,
+        trace: serde_json::from_str(row.try_get("payload")?)?,
+        label: labels.consensus(),
+        comments: labels
+            .votes
+            .iter()
+            .filter_map(|vote| vote.comment.clone())
+            .collect(),
+        votes: labels.votes,
+    })
+}

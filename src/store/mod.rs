@@ -1,0 +1,167 @@
+//! The database: one pool, the migrations, the clock of rows. The rooms hold their own SQL.
+
+mod labels;
+
+use std::path::Path;
+use std::sync::Once;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::Migrator;
+use sqlx::{Any, AnyPool, Transaction};
+
+pub use labels::{TraceLabels, all_labels, labelled_traces};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Connections to keep: SQLite has one writer whatever their number, and readers beside it.
+const CONNECTIONS: u32 = 8;
+
+/// The pool and what differs between the two databases.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: AnyPool,
+    embedded: bool,
+}
+
+impl Db {
+    /// Connects, makes an embedded database where there is none, and applies the migrations.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or holds migrations that this version does not know.
+    pub async fn open(url: &str) -> anyhow::Result<Self> {
+        let db = Self::connect(url).await?;
+        migrator()
+            .run(&db.pool)
+            .await
+            .context("the database's migrations could not be applied")?;
+        Ok(db)
+    }
+
+    /// Connects without applying migrations.
+    pub async fn connect(url: &str) -> anyhow::Result<Self> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let embedded = url.starts_with("sqlite");
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if embedded {
+                        sqlx::query("pragma synchronous = normal")
+                            .execute(&mut *connection)
+                            .await?;
+                        sqlx::query("pragma busy_timeout = 20000")
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect(&prepared(url)?)
+            .await
+            .with_context(|| format!("cannot open the database {}", without_password(url)))?;
+        if embedded {
+            sqlx::query("pragma journal_mode = wal")
+                .execute(&pool)
+                .await?;
+        }
+        Ok(Self { pool, embedded })
+    }
+
+    /// For single statements.
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Whether this process is the database's only user.
+    pub fn is_embedded(&self) -> bool {
+        self.embedded
+    }
+
+    /// A transaction that may write. On SQLite it takes the write lock at once, for a reader that
+    /// turns writer half-way is refused when another wrote in between.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        if self.embedded {
+            self.pool.begin_with("begin immediate").await
+        } else {
+            self.pool.begin().await
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> sqlx::Result<()> {
+        sqlx::query("select 1").execute(&self.pool).await.map(drop)
+    }
+}
+
+/// Our migrations, kept in a table of their own because the job queue has its own beside it.
+pub fn migrator() -> Migrator {
+    Migrator {
+        table_name: "iofold_migrations".into(),
+        migrations: MIGRATIONS.migrations.clone(),
+        ..Migrator::DEFAULT
+    }
+}
+
+/// Milliseconds since 1970 UTC.
+pub fn now_ms() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |elapsed| elapsed.as_millis() as i64)
+}
+
+/// The URL to connect to; an embedded database's folder is made, and its file on connecting.
+pub fn prepared(url: &str) -> anyhow::Result<String> {
+    let Some(path) = embedded_path(url) else {
+        return Ok(url.to_owned());
+    };
+    if let Some(folder) = Path::new(path).parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    Ok(format!("sqlite://{path}?mode=rwc"))
+}
+
+/// The file of an embedded database; `None` for a server.
+pub fn embedded_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(path.split('?').next().unwrap_or(path))
+}
+
+fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            let hidden = parsed.set_password(Some("…"));
+            hidden.map_or_else(|()| "(unreadable)".to_owned(), |()| parsed.to_string())
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_embedded_databases_path_is_read_from_every_form_of_its_url() {
+        for (url, path) in [
+            ("sqlite://data/iofold.db", Some("data/iofold.db")),
+            ("sqlite:data/iofold.db", Some("data/iofold.db")),
+            ("sqlite:///var/iofold.db?mode=rwc", Some("/var/iofold.db")),
+            ("postgres://host/db", None),
+        ] {
+            assert_eq!(embedded_path(url), path, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_never_shows() {
+        let shown = without_password("postgres://me:hunter2@host/db");
+        assert!(
+            !shown.contains("hunter2") && shown.contains("host"),
+            "{shown}"
+        );
+    }
+}
