@@ -5,4 +5,5 @@ pub mod domain;
 pub mod jobs;
 pub mod sandbox;
 pub mod slack;
+pub mod stats;
 pub mod store;
