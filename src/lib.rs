@@ -1,9 +1,48 @@
-//! iofold turns thumbs in Slack into an eval that scores every new Langfuse trace.
+//! iofold takes LLM traces from Langfuse, asks people in Slack for 👍 👎 😐, turns those thumbs into a
+//! small readable Python eval, runs it in a sandbox, reports honestly how well it agrees with people
+//! and, once a person approves it, scores every new trace back into Langfuse.
+//!
+//! The flow, a room a step; rooms hand work on by jobs that carry ids, and rows are the truth:
+//!
+//! | Room | Takes | Leaves behind |
+//! |---|---|---|
+//! | [`ingest`] | verified webhooks, polled pages | normalised traces, once each |
+//! | [`label`] | settled traces; thumbs | one card a trace, one label per annotator and trace |
+//! | [`generate`] | development labels | an immutable eval version, or a reasoned "not yet" |
+//! | [`run`] | an eval version and traces | one outcome each |
+//! | [`report`] | outcomes and labels | figures, a Slack message, a picture |
+//! | [`score`] | deployed versions, new traces | scores in Langfuse |
+//!
+//! Shared by the rooms and knowing none: [`domain`] (vocabulary), [`stats`] (pure functions),
+//! [`langfuse`] and [`slack`] (one client each), [`sandbox`] (runs Python), [`store`] (the database),
+//! [`jobs`] (the queue), [`outbox`] (our messages in Slack), [`workspace`] (connections).
+//!
+//! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
+//! status codes, [`body`] bounds what is sent to us, [`interactions`] sends Slack's clicks to their rooms, [`health`] and [`overview`]
+//! answer `/healthz`, `/readyz` and `/`, [`playground`] stands in for Slack and Langfuse, and [`cli`]
+//! is the command line.
 
+pub mod app;
+pub mod body;
+pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod error;
+pub mod generate;
+pub mod health;
+pub mod ingest;
+pub mod interactions;
 pub mod jobs;
+pub mod label;
+pub mod langfuse;
+pub mod outbox;
+pub mod overview;
+pub mod playground;
+pub mod report;
+pub mod run;
 pub mod sandbox;
+pub mod score;
 pub mod slack;
 pub mod stats;
 pub mod store;
+pub mod workspace;

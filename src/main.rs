@@ -1,1 +1,7 @@
-fn main() {}
+//! The `iofold` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    iofold::cli::main()
+}

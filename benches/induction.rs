@@ -1,0 +1,320 @@
+//! How good induced evals are: `cargo bench --bench induction -- FOLDER [--labels 30] [--draws 20]`.
+//!
+//! For each `*.jsonl` of labelled traces in FOLDER: labels are drawn at random, an eval is induced from them, and the emitted
+//! Python judges all other rows of other groups in the sandbox. No eval counts as the majority guess. 😐 is left out.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+use iofold::domain::{Class, LabelledTrace, Thumb, lenient};
+use iofold::generate::{CrossValidation, Generation, InducedEval, Settings, generate};
+use iofold::ingest::normalise;
+use iofold::langfuse::TracePayload;
+use iofold::sandbox::Sandbox;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// Published beside the sets: majority accuracy, and balanced accuracy of the best single rule from 30 labels, a tree and
+/// a logistic regression from 30, and a short check written by hand.
+const BASELINES: &[(&str, [f64; 5])] = &[
+    ("math_json_format", [0.54, 1.00, 1.00, 0.95, 1.00]),
+    ("ifeval_gpt4", [0.77, 0.52, 0.51, 0.52, 0.71]),
+    ("trivia_answers", [0.84, 0.90, 0.76, 0.63, 0.92]),
+    ("wow_grounded", [0.63, 0.85, 0.80, 0.77, 0.86]),
+    ("tau_airline", [0.58, 0.61, 0.61, 0.67, 0.59]),
+    ("conala_code_grades", [0.73, 0.58, 0.58, 0.55, 0.62]),
+    ("halueval_general", [0.60, 0.53, 0.53, 0.56, 0.60]),
+    ("xstest_refusals", [0.84, 0.52, 0.53, 0.54, 0.50]),
+    ("gsm8k_solutions", [0.64, 0.54, 0.52, 0.55, 0.50]),
+];
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::read(std::env::args().skip(1))?;
+    let sandbox =
+        Sandbox::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sandbox-cache"))?;
+    println!(
+        "{} labels, {} draws; balanced accuracy on the rest, no eval counts as .5",
+        options.labels, options.draws
+    );
+    println!(
+        "{:<20} {:>8} {:>6} {:>8} {:>8} {:>8} {:>8} {:>9} {:>10}   {}",
+        "set",
+        "balanced",
+        "evals",
+        "accuracy",
+        "majority",
+        "≥ major.",
+        "cross-v.",
+        "fresh",
+        "ms/attempt",
+        "baselines: majority, rule, tree, logistic, by hand"
+    );
+    for path in sets(&options.folder)? {
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let draws = measure(&sandbox, &labelled(&path)?, &options)?;
+        print_row(&name, &draws);
+    }
+    Ok(())
+}
+
+struct Options {
+    folder: PathBuf,
+    labels: usize,
+    draws: u64,
+}
+
+impl Options {
+    fn read(arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut options = Self {
+            folder: PathBuf::new(),
+            labels: 30,
+            draws: 20,
+        };
+        let mut arguments = arguments.filter(|argument| argument != "--bench");
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .with_context(|| format!("{argument} needs a number"))
+            };
+            match argument.as_str() {
+                "--labels" => options.labels = value()?.parse()?,
+                "--draws" => options.draws = value()?.parse()?,
+                _ if argument.starts_with('-') => bail!("unknown option {argument}"),
+                _ => options.folder = PathBuf::from(argument),
+            }
+        }
+        ensure!(
+            !options.folder.as_os_str().is_empty(),
+            "name the folder with the labelled sets"
+        );
+        Ok(options)
+    }
+}
+
+fn sets(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "jsonl")
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+/// The lines of a set that are 👍 or 👎.
+fn labelled(path: &Path) -> anyhow::Result<Vec<LabelledTrace>> {
+    let text = std::fs::read_to_string(path)?;
+    let lines: Vec<LabelledTrace> = text
+        .lines()
+        .map(labelled_line)
+        .collect::<anyhow::Result<_>>()?;
+    Ok(lines
+        .into_iter()
+        .filter(|label| label.label.class().is_some())
+        .collect())
+}
+
+fn labelled_line(line: &str) -> anyhow::Result<LabelledTrace> {
+    let (value, _) = lenient::parse(line.as_bytes())?;
+    let payload: TracePayload = serde_json::from_value(value["trace"].clone())?;
+    let trace = normalise(&payload);
+    Ok(LabelledTrace {
+        id: value["id"]
+            .as_str()
+            .context("a line needs an id")?
+            .to_owned(),
+        group: value["group"]
+            .as_str()
+            .map_or_else(|| trace.group(), str::to_owned),
+        label: value["label"]
+            .as_str()
+            .and_then(Thumb::parse)
+            .context("a line needs a label")?,
+        trace,
+        votes: Vec::new(),
+        comments: Vec::new(),
+    })
+}
+
+/// What one draw of labels came to.
+struct Draw {
+    balanced: f64,
+    accuracy: f64,
+    majority: f64,
+    /// Cross-validated agreement and agreement on the rest, where there is an eval.
+    calibration: Option<(f64, f64)>,
+    attempt_ms: f64,
+}
+
+fn measure(
+    sandbox: &Sandbox,
+    labels: &[LabelledTrace],
+    options: &Options,
+) -> anyhow::Result<Vec<Draw>> {
+    ensure!(
+        labels.len() > options.labels,
+        "a set has fewer labels than are drawn"
+    );
+    (0..options.draws)
+        .map(|seed| draw(sandbox, labels, options.labels, seed))
+        .collect()
+}
+
+fn draw(
+    sandbox: &Sandbox,
+    labels: &[LabelledTrace],
+    count: usize,
+    seed: u64,
+) -> anyhow::Result<Draw> {
+    let mut shuffled: Vec<&LabelledTrace> = labels.iter().collect();
+    shuffled.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let (drawn, rest) = shuffled.split_at(count);
+    let groups: HashSet<&str> = drawn.iter().map(|label| label.group.as_str()).collect();
+    let rest: Vec<&LabelledTrace> = rest
+        .iter()
+        .copied()
+        .filter(|label| !groups.contains(label.group.as_str()))
+        .collect();
+    let drawn: Vec<LabelledTrace> = drawn.iter().copied().cloned().collect();
+    let start = Instant::now();
+    let generation = generate(
+        &drawn,
+        &Settings {
+            seed,
+            ..Settings::default()
+        },
+    );
+    let attempt_ms = start.elapsed().as_secs_f64() * 1000.0;
+    judged(sandbox, &generation, &rest, attempt_ms)
+}
+
+fn judged(
+    sandbox: &Sandbox,
+    generation: &Generation,
+    rest: &[&LabelledTrace],
+    attempt_ms: f64,
+) -> anyhow::Result<Draw> {
+    let share = |class| {
+        rest.iter()
+            .filter(|label| label.label.class() == Some(class))
+            .count() as f64
+            / rest.len() as f64
+    };
+    let (passes, fails) = (share(Class::Pass), share(Class::Fail));
+    let majority = passes.max(fails);
+    let Generation::Eval(induced) = generation else {
+        return Ok(Draw {
+            balanced: 0.5,
+            accuracy: majority,
+            majority,
+            calibration: None,
+            attempt_ms,
+        });
+    };
+    let right = right(sandbox, induced, rest)?;
+    let accuracy = right[0] + right[1];
+    let balanced = (right[0] / passes + right[1] / fails) / 2.0;
+    let calibration = Some((agreement(&induced.cross_validation), accuracy));
+    Ok(Draw {
+        balanced,
+        accuracy,
+        majority,
+        calibration,
+        attempt_ms,
+    })
+}
+
+/// The shares of all rows that are passes and judged so, and fails and judged so.
+fn right(
+    sandbox: &Sandbox,
+    induced: &InducedEval,
+    rest: &[&LabelledTrace],
+) -> anyhow::Result<[f64; 2]> {
+    let outcomes: Vec<_> = rest
+        .par_iter()
+        .map(|label| sandbox.evaluate(induced.source.as_str(), &label.trace.to_json()))
+        .collect();
+    if let Some(error) = outcomes
+        .iter()
+        .find_map(|outcome| outcome.result.as_ref().err())
+    {
+        bail!(
+            "an eval errored: {}\n{}",
+            error.message,
+            induced.source.as_str()
+        );
+    }
+    let count = |class| {
+        let pairs = rest.iter().zip(&outcomes);
+        pairs
+            .filter(|(label, outcome)| {
+                label.label.class() == Some(class) && outcome.class() == Some(class)
+            })
+            .count()
+    };
+    Ok([Class::Pass, Class::Fail].map(|class| count(class) as f64 / rest.len() as f64))
+}
+
+fn agreement(validation: &CrossValidation) -> f64 {
+    let right: u32 = validation
+        .labels
+        .iter()
+        .map(|label| match label.label {
+            Class::Pass => label.pass,
+            Class::Fail => label.fail,
+        })
+        .sum();
+    f64::from(right) / (validation.labels.len() as f64 * f64::from(validation.repeats))
+}
+
+fn print_row(name: &str, draws: &[Draw]) {
+    let mean = |of: &dyn Fn(&Draw) -> f64| draws.iter().map(of).sum::<f64>() / draws.len() as f64;
+    let made: Vec<&Draw> = draws
+        .iter()
+        .filter(|draw| draw.calibration.is_some())
+        .collect();
+    let above = made
+        .iter()
+        .filter(|draw| draw.accuracy >= draw.majority)
+        .count();
+    let calibrated = |of: fn((f64, f64)) -> f64| {
+        let sum: f64 = made
+            .iter()
+            .filter_map(|draw| draw.calibration)
+            .map(of)
+            .sum();
+        if made.is_empty() {
+            "-".to_owned()
+        } else {
+            format!("{:.3}", sum / made.len() as f64)
+        }
+    };
+    let baselines = BASELINES.iter().find(|(known, _)| *known == name);
+    let baselines =
+        baselines.map(|(_, figures)| figures.map(|figure| format!("{figure:.2}")).join("  "));
+    println!(
+        "{name:<20} {:>8.3} {:>6} {:>8.3} {:>8.3} {:>8} {:>8} {:>9} {:>10.0}   {}",
+        mean(&|draw| draw.balanced),
+        format!("{}/{}", made.len(), draws.len()),
+        mean(&|draw| draw.accuracy),
+        mean(&|draw| draw.majority),
+        format!("{above}/{}", made.len()),
+        calibrated(|(cross_validated, _)| cross_validated),
+        calibrated(|(_, fresh)| fresh),
+        mean(&|draw| draw.attempt_ms),
+        baselines.unwrap_or_default(),
+    );
+}

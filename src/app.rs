@@ -1,0 +1,374 @@
+//! Builds everything once, for `main` and for tests, and runs until it is told to stop.
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use axum::Router;
+use axum::routing::{get, post};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::config::{Config, Settings};
+use crate::domain::WorkspaceId;
+use crate::jobs::{Job, Jobs, Work, Worker};
+use crate::playground::{self, Playground, PlaygroundConfig};
+use crate::sandbox::Sandbox;
+use crate::store::{Db, now_ms};
+use crate::workspace::{LangfuseConnection, SlackConnection, Workspace};
+use crate::{generate, health, ingest, interactions, label, overview, report, run, score};
+use crate::{langfuse, slack};
+
+/// Behind the hints that rooms give each other, every kind of work is looked for this often.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3);
+/// Requests and jobs that run at shutdown get this long to end.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
+
+/// What handlers and jobs need; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of [`App`].
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The job queue.
+    pub jobs: Jobs,
+    /// Runs Python.
+    pub sandbox: Sandbox,
+    /// Numbers a team may want otherwise.
+    pub settings: Settings,
+    /// Verifies what comes from Slack; `None` where Slack is not connected.
+    pub slack_signing_secret: Option<SecretString>,
+    /// Work that goes on beside an answer to a request.
+    pub tasks: TaskTracker,
+    /// When this process started.
+    pub started_at_ms: i64,
+    /// Whether `/playground/` is there.
+    pub has_playground: bool,
+    workspaces: Vec<Workspace>,
+    stopping: CancellationToken,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Parts {
+    /// Every workspace of this service.
+    pub fn workspaces(&self) -> &[Workspace] {
+        &self.workspaces
+    }
+
+    /// The workspace of this id.
+    pub fn workspace(&self, id: &WorkspaceId) -> Option<&Workspace> {
+        self.workspaces.iter().find(|workspace| workspace.id == *id)
+    }
+
+    /// The workspace of this id, if it belongs to Slack's `team`.
+    pub async fn workspace_of_team(
+        &self,
+        id: &WorkspaceId,
+        team: &str,
+    ) -> anyhow::Result<Option<&Workspace>> {
+        match self.workspace(id) {
+            Some(workspace) if self.is_of_team(workspace, team).await? => Ok(Some(workspace)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the workspace's Slack token belongs to `team`.
+    pub async fn is_of_team(&self, workspace: &Workspace, team: &str) -> anyhow::Result<bool> {
+        match &workspace.slack {
+            Some(slack) => Ok(slack.identity().await?.team_id == team),
+            None => Ok(false),
+        }
+    }
+
+    /// A trace that last changed before this time is settled.
+    pub fn settled_before_ms(&self) -> i64 {
+        now_ms() - self.settings.settle_after.as_millis() as i64
+    }
+
+    /// Whether the process is about to end: long work stops at the next safe place.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+}
+
+/// A service that is built and bound to its port, but does not run yet.
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The parts, for tests that look at rows.
+    pub app: App,
+    /// The stand-ins, where the playground is on.
+    pub playground: Option<Playground>,
+    public_url: Option<Url>,
+    listener: TcpListener,
+    router: Router,
+    worker: Worker,
+}
+
+/// Connects, migrates, compiles or loads the sandbox, binds the port.
+///
+/// # Errors
+/// A sentence that says what could not be done, with its cause.
+pub async fn build(config: Config) -> anyhow::Result<Service> {
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; another program may use that port (set IOFOLD_LISTEN to another)",
+            config.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let cache_dir = config.cache_dir.clone();
+    let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&cache_dir)).await??;
+    let db = Db::open(&config.database_url).await?;
+    let (jobs, worker) = Jobs::open(&config.database_url).await?;
+    let playground = match config.wants_playground() {
+        true => Some(Playground::open(PlaygroundConfig {
+            labels_wanted: config.settings.labels_to_generate,
+            ..PlaygroundConfig::bundled(address, &config.database_url)
+        })?),
+        false => None,
+    };
+    let connected = connect(&config, playground.as_ref())?;
+    let app = App(Arc::new(Parts {
+        db,
+        jobs,
+        sandbox,
+        settings: config.settings,
+        slack_signing_secret: connected.signing_secret,
+        tasks: TaskTracker::new(),
+        started_at_ms: now_ms(),
+        has_playground: playground.is_some(),
+        workspaces: connected.workspaces,
+        stopping: CancellationToken::new(),
+    }));
+    register_workspaces(&app).await?;
+    let router = router(&app, playground.as_ref());
+    Ok(Service {
+        address,
+        app,
+        playground,
+        public_url: config.public_url,
+        listener,
+        router,
+        worker,
+    })
+}
+
+struct Connected {
+    workspaces: Vec<Workspace>,
+    signing_secret: Option<SecretString>,
+}
+
+/// The workspaces of the configuration, or the playground's, which are connected in the same way.
+fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<Connected> {
+    if let Some(playground) = playground {
+        return playground_workspaces(config, playground);
+    }
+    let langfuse = config.langfuse.as_ref();
+    let langfuse =
+        langfuse.map(|c| langfuse::Client::new(&c.base_url, &c.public_key, &c.secret_key));
+    let slack = config.slack.as_ref();
+    let connection = slack.map(|c| {
+        let client = slack::Client::new(&c.api_url, &c.bot_token)?;
+        anyhow::Ok(SlackConnection::new(client, c.channel.clone()))
+    });
+    let workspace = Workspace {
+        id: WorkspaceId::from("default"),
+        langfuse: langfuse.transpose()?.map(LangfuseConnection::new),
+        webhook_secret: config.langfuse_webhook_secret.clone(),
+        slack: connection.transpose()?,
+    };
+    Ok(Connected {
+        workspaces: vec![workspace],
+        signing_secret: slack.map(|c| c.signing_secret.clone()),
+    })
+}
+
+fn playground_workspaces(config: &Config, playground: &Playground) -> anyhow::Result<Connected> {
+    let mut workspaces = Vec::new();
+    for place in playground.places() {
+        let langfuse =
+            langfuse::Client::new(&place.langfuse_url, &place.public_key, &place.secret_key)?;
+        let slack = slack::Client::new(&place.slack_api_url, &place.bot_token)?;
+        workspaces.push(Workspace {
+            id: WorkspaceId::from(place.workspace.as_str()),
+            langfuse: Some(LangfuseConnection::new(langfuse)),
+            webhook_secret: config.langfuse_webhook_secret.clone(),
+            slack: Some(SlackConnection::new(slack, place.channel.clone())),
+        });
+    }
+    Ok(Connected {
+        workspaces,
+        signing_secret: Some(playground.signing_secret()),
+    })
+}
+
+/// Gives every workspace its row, which all other rows name.
+async fn register_workspaces(app: &App) -> sqlx::Result<()> {
+    for workspace in app.workspaces() {
+        sqlx::query(
+            "insert into workspaces (id, created_at_ms) values ($1, $2)
+             on conflict (id) do nothing",
+        )
+        .bind(workspace.id.as_str())
+        .bind(now_ms())
+        .execute(app.db.pool())
+        .await?;
+    }
+    Ok(())
+}
+
+fn router(app: &App, playground: Option<&Playground>) -> Router {
+    let service = Router::new()
+        .route("/", get(overview::page))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/webhooks/langfuse/{workspace}", post(ingest::receive))
+        .route("/slack/interactions", post(interactions::receive))
+        .with_state(app.clone());
+    match playground {
+        Some(playground) => {
+            service.nest_service("/playground", playground::router(playground.clone()))
+        }
+        None => service,
+    }
+}
+
+impl Service {
+    /// The address to open in a browser.
+    pub fn url(&self) -> Url {
+        if let Some(url) = &self.public_url {
+            return url.clone();
+        }
+        let page = if self.playground.is_some() {
+            "playground/"
+        } else {
+            ""
+        };
+        format!("http://{}/{page}", self.address)
+            .parse()
+            .expect("a socket address makes a valid URL")
+    }
+
+    /// Serves until `shutdown` completes; then requests and jobs in flight end, and the rest of the
+    /// jobs stay in the queue for the next start.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let app = self.app;
+        let stopping = app.stopping.clone();
+        let stopped = {
+            let stopping = stopping.clone();
+            move || stopping.clone().cancelled_owned()
+        };
+        tokio::spawn(async move {
+            shutdown.await;
+            tracing::info!("shutting down: work in flight is finished first");
+            stopping.cancel();
+        });
+        if let Some(playground) = &self.playground {
+            app.tasks.spawn(playground.clone().run(stopped()));
+        }
+        let sweeper = tokio::spawn(sweep(app.clone(), stopped()));
+        let handler = app.clone();
+        let queue_worker = self.worker;
+        let stop_worker = stopped();
+        // On a thread of its own, for the compiler cannot prove that apalis' future may change threads.
+        let worker = tokio::task::spawn_blocking(move || {
+            let handle_job = move |job| handle(handler.clone(), job);
+            Handle::current().block_on(queue_worker.run(handle_job, stop_worker))
+        });
+        let server = axum::serve(self.listener, self.router).with_graceful_shutdown(stopped());
+        let server = tokio::spawn(server.into_future());
+        stopped().await;
+        app.tasks.close();
+        let ended = async {
+            server.await??;
+            worker.await??;
+            sweeper.await?;
+            app.tasks.wait().await;
+            anyhow::Ok(())
+        };
+        match tokio::time::timeout(SHUTDOWN_GRACE, ended).await {
+            Ok(result) => result,
+            Err(_) => {
+                tracing::warn!("some work did not end in time; the next start takes it up again");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Pushes every kind of work for every workspace, again and again: what a lost hint would have meant.
+async fn sweep(app: App, stopped: impl Future<Output = ()>) {
+    tokio::pin!(stopped);
+    let mut polled: Option<Instant> = None;
+    let mut pruned = Instant::now();
+    loop {
+        let poll_is_due = polled.is_none_or(|at| at.elapsed() >= app.settings.poll_interval);
+        if poll_is_due {
+            polled = Some(Instant::now());
+        }
+        if let Err(error) = push_all(&app, poll_is_due).await {
+            tracing::warn!(error = ?error, "the sweep could not push jobs; it tries again");
+        }
+        if pruned.elapsed() > Duration::from_secs(600) {
+            pruned = Instant::now();
+            if let Err(error) = app.jobs.prune().await {
+                tracing::warn!(error = ?error, "old jobs could not be deleted");
+            }
+        }
+        let pause = SWEEP_INTERVAL.min(app.settings.poll_interval);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = &mut stopped => return,
+        }
+    }
+}
+
+async fn push_all(app: &App, poll_is_due: bool) -> anyhow::Result<()> {
+    for workspace in app.workspaces() {
+        for work in Work::ALL {
+            if work != Work::PollTraces || poll_is_due {
+                app.jobs.push(&workspace.id, work).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One job to its room. A workspace that is no longer configured has no work.
+async fn handle(app: App, job: Job) -> anyhow::Result<()> {
+    let Some(workspace) = app.workspace(&job.workspace) else {
+        return Ok(());
+    };
+    match job.work {
+        Work::HandleDeliveries => ingest::handle_deliveries(&app, workspace).await,
+        Work::PollTraces => ingest::poll_traces(&app, workspace).await,
+        Work::PostCards => label::post_cards(&app, workspace).await,
+        Work::RefreshPosts => {
+            label::refresh_cards(&app, workspace).await?;
+            report::refresh_reports(&app, workspace).await
+        }
+        Work::GenerateEval => generate::generate_eval(&app, workspace).await,
+        Work::RunEvals => run::run_evals(&app, workspace).await,
+        Work::PostReports => report::post_reports(&app, workspace).await,
+        Work::ScoreTraces => score::score_traces(&app, workspace).await,
+    }
+}

@@ -1,0 +1,120 @@
+use std::fs::File;
+use std::io::{BufRead, BufReader, stdin};
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::Value;
+
+use super::Failure;
+use crate::domain::{AnnotatorLabel, EvalSource, LabelledTrace, Thumb, Trace, lenient};
+use crate::ingest::normalise;
+use crate::langfuse::TracePayload;
+
+/// A trace with the id that its outcome carries.
+pub struct Line {
+    pub id: String,
+    pub trace: Trace,
+}
+
+/// The non-empty lines of a JSONL file, or of standard input for `-`, with their numbers.
+pub fn lines(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<(usize, Vec<u8>), Failure>>, Failure> {
+    let reader: Box<dyn BufRead + Send> = if path == Path::new("-") {
+        Box::new(BufReader::new(stdin()))
+    } else {
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()));
+        Box::new(BufReader::new(file.map_err(Failure::Usage)?))
+    };
+    let numbered = reader.split(b'\n').enumerate();
+    Ok(numbered.filter_map(|(index, line)| match line {
+        Ok(line) if line.trim_ascii().is_empty() => None,
+        Ok(line) => Some(Ok((index + 1, line))),
+        Err(error) => Some(Err(Failure::Data(error.into()))),
+    }))
+}
+
+/// A trace line: bare, or inside `{"id", "trace", …}`.
+pub fn trace_line(number: usize, line: &[u8]) -> Result<Line, Failure> {
+    let value = json(line).and_then(|value| line_of(&value));
+    value.map_err(|error| at_line(number, error))
+}
+
+/// A labelled line: `{"id", "trace", "label", "labels"?, "comment"?, "group"?}`.
+pub fn labelled_line(number: usize, line: &[u8]) -> Result<LabelledTrace, Failure> {
+    let labelled = json(line).and_then(|value| labelled_of(&value));
+    labelled.map_err(|error| at_line(number, error))
+}
+
+/// All labelled lines of a file.
+pub fn labelled_file(path: &Path) -> Result<Vec<LabelledTrace>, Failure> {
+    let labelled: Vec<_> = lines(path)?
+        .map(|line| line.and_then(|(number, line)| labelled_line(number, &line)))
+        .collect::<Result<_, _>>()?;
+    if labelled.is_empty() {
+        let nothing = anyhow!("{} holds no labelled traces", path.display());
+        return Err(Failure::Data(nothing));
+    }
+    Ok(labelled)
+}
+
+/// An eval's source file.
+pub fn eval_file(path: &Path) -> Result<EvalSource, Failure> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let text = String::from_utf8(bytes.map_err(Failure::Usage)?);
+    let text = text.map_err(|_| Failure::Data(anyhow!("{} is not UTF-8", path.display())))?;
+    Ok(EvalSource::new(text))
+}
+
+fn at_line(number: usize, error: anyhow::Error) -> Failure {
+    Failure::Data(error.context(format!("line {number}")))
+}
+
+fn json(line: &[u8]) -> anyhow::Result<Value> {
+    let (value, _) = lenient::parse(line).context("not JSON")?;
+    if !value.is_object() {
+        bail!("a line must hold a JSON object");
+    }
+    Ok(value)
+}
+
+fn line_of(value: &Value) -> anyhow::Result<Line> {
+    let inner = value.get("trace").filter(|trace| trace.is_object());
+    let trace = trace_of(inner.unwrap_or(value))?;
+    let id = value["id"].as_str().unwrap_or(&trace.id).to_owned();
+    Ok(Line { id, trace })
+}
+
+fn labelled_of(value: &Value) -> anyhow::Result<LabelledTrace> {
+    if !value["trace"].is_object() {
+        bail!("there is no \"trace\" object; a line is {{\"id\", \"trace\", \"label\"}}");
+    }
+    let Line { id, trace } = line_of(value)?;
+    let label = value["label"].as_str().and_then(Thumb::parse);
+    let label = label.context("\"label\" must be \"up\", \"down\" or \"neutral\"")?;
+    let votes = match value.get("labels") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(votes) => serde_json::from_value::<Vec<AnnotatorLabel>>(votes.clone())
+            .context("\"labels\" must be a list of {\"annotator\", \"label\", \"comment\"?}")?,
+    };
+    let mut comments: Vec<String> = votes
+        .iter()
+        .filter_map(|vote| vote.comment.clone())
+        .collect();
+    comments.extend(value["comment"].as_str().map(str::to_owned));
+    let group = value["group"].as_str().map(str::to_owned);
+    Ok(LabelledTrace {
+        id,
+        group: group.unwrap_or_else(|| trace.group()),
+        trace,
+        label,
+        votes,
+        comments,
+    })
+}
+
+fn trace_of(value: &Value) -> anyhow::Result<Trace> {
+    let payload: TracePayload =
+        serde_json::from_value(value.clone()).context("not a Langfuse trace")?;
+    Ok(normalise(&payload))
+}

@@ -1,0 +1,152 @@
+//! The command line: `serve`, `doctor`, and `eval`, which needs no server and no database.
+
+mod doctor;
+mod eval;
+mod input;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// Whose fault a failure is; the exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The eval or the data is at fault: 1.
+    #[error("{0:#}")]
+    Data(anyhow::Error),
+    /// Wrong usage: 2.
+    #[error("{0:#}")]
+    Usage(anyhow::Error),
+    /// The host is at fault: 3.
+    #[error("{0:#}")]
+    Host(#[from] anyhow::Error),
+    /// No eval beats the majority guess: 4. The reason is printed already.
+    #[error("no eval was written")]
+    NoEval,
+    /// Something failed that is printed already; the code says whose fault it was.
+    #[error("failed")]
+    Said(u8),
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Data(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Host(_) => 3,
+            Self::NoEval => 4,
+            Self::Said(code) => *code,
+        }
+    }
+}
+
+/// Turns thumbs in Slack into a small readable Python eval that scores every new Langfuse trace.
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Exit codes: 0 done; 1 the eval or the data is at fault; \
+    2 wrong usage; 3 the host is at fault; 4 no eval beats the majority guess."
+)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Run the service; with nothing configured, with the playground
+    Serve,
+    /// Check each connection and say what to fix
+    Doctor,
+    /// Make, run and measure evals on files
+    #[command(subcommand)]
+    Eval(EvalCommand),
+}
+
+#[derive(Subcommand)]
+enum EvalCommand {
+    /// Make an eval from labelled traces, test it on labels that it has not seen, print the report
+    Generate(Generate),
+    /// Run an eval on traces; one outcome a line, in input order
+    Run(Run),
+    /// Measure an eval against labelled traces
+    Report(Report),
+}
+
+#[derive(Args)]
+struct Generate {
+    /// Labelled traces, one JSON object a line: {"id", "trace", "label": "up"|"down"|"neutral"}; - is
+    /// standard input
+    labelled: PathBuf,
+    /// What makes the eval; auto takes rules while no LLM is configured
+    #[arg(long, value_enum, default_value_t = Generator::Auto)]
+    generator: Generator,
+    /// Where to write the eval [default: eval.py, which must not exist yet]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Generator {
+    Auto,
+    Rules,
+    Llm,
+}
+
+#[derive(Args)]
+struct Run {
+    /// The eval: a Python file that defines evaluate(trace)
+    eval: PathBuf,
+    /// Traces, one JSON object a line, bare or as in a labelled file; - is standard input
+    traces: PathBuf,
+}
+
+#[derive(Args)]
+struct Report {
+    /// The eval: a Python file that defines evaluate(trace)
+    eval: PathBuf,
+    /// Labelled traces, one JSON object a line; - is standard input
+    labelled: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command that the arguments name; the exit code says how it went.
+pub fn main() -> ExitCode {
+    let command = Command::parse();
+    let serving = matches!(command.what, What::Serve);
+    log_to_stderr(if serving { "iofold=info,warn" } else { "error" });
+    let done = match command.what {
+        What::Serve => serve::serve(),
+        What::Doctor => doctor::doctor(),
+        What::Eval(EvalCommand::Generate(arguments)) => eval::generate(&arguments),
+        What::Eval(EvalCommand::Run(arguments)) => eval::run(&arguments),
+        What::Eval(EvalCommand::Report(arguments)) => eval::report(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !matches!(failure, Failure::NoEval | Failure::Said(_)) {
+                eprintln!("iofold: {failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses, else `otherwise`.
+fn log_to_stderr(otherwise: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(otherwise));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

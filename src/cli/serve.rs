@@ -1,0 +1,41 @@
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Failure;
+use crate::app;
+use crate::config::{Config, Environment};
+
+/// Runs the service until SIGTERM or SIGINT.
+#[tokio::main]
+pub async fn serve() -> Result<(), Failure> {
+    let environment = Environment::of_process().map_err(Failure::Usage)?;
+    let config = Config::read(&environment).map_err(|error| Failure::Usage(error.into()))?;
+    let connected = config.slack.is_some();
+    let service = app::build(config).await?;
+    println!("{}", greeting(&service, connected));
+    service.run(asked_to_stop()?).await?;
+    Ok(())
+}
+
+fn greeting(service: &app::Service, connected: bool) -> String {
+    let url = service.url();
+    match (&service.playground, connected) {
+        (Some(_), _) => format!("iofold is running. Open {url} to try it: nothing else is needed."),
+        (None, true) => format!("iofold is running. Open {url} for an overview."),
+        (None, false) => format!(
+            "iofold is running at {url}, but neither Slack nor Langfuse is configured, and the \
+             playground is only there on a loopback address. See the README, \"Connect\"."
+        ),
+    }
+}
+
+fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

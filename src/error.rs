@@ -1,0 +1,49 @@
+//! What a request's failure looks like from outside: the only file that knows status codes for it.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// Why a request failed; nothing internal is in the body.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No signature, a wrong one, or one that is more than five minutes off.
+    #[error("the signature is missing, wrong or older than five minutes")]
+    BadSignature,
+    /// The body is not what the route takes; the text says what is.
+    #[error("{0}")]
+    Malformed(String),
+    /// More bytes than the route takes.
+    #[error("the body is larger than {limit_bytes} bytes, which is the most that is taken")]
+    TooLarge {
+        /// The most that is taken.
+        limit_bytes: usize,
+    },
+    /// Not there, or another workspace's.
+    #[error("not found")]
+    NotFound,
+    /// Ours; the log has it.
+    #[error("something went wrong on our side; it is in the log, and trying again may help")]
+    Internal(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::BadSignature => StatusCode::UNAUTHORIZED,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if let Self::Internal(error) = &self {
+            tracing::error!(error = ?error, "request failed");
+        }
+        (status, self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,323 @@
+//! What could be said of the labelled traces: every candidate measure with its values.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::json::{Kind, Shape};
+use super::measure::{Claim, Format, Match, Measure, Scale};
+use super::reading::{Reading, Source};
+use super::text::pattern;
+use super::vocabulary::{ENDINGS, PATTERNS, PHRASE_LISTS};
+use crate::domain::Class;
+
+/// A measure must be defined on nearly all traces, or its eval would mostly abstain.
+const DEFINED_SHARE: f64 = 0.9;
+/// A phrase in fewer answers is chance.
+const MIN_PHRASE_TRACES: usize = 3;
+const MAX_PHRASE_WORDS: usize = 3;
+const MAX_PHRASE_CHARS: usize = 40;
+
+/// Cuts tried for a count.
+const MAX_CUTS: usize = 24;
+const ROUND_UNITS: [u64; 7] = [1000, 500, 100, 50, 10, 5, 1];
+
+/// A candidate measure.
+pub struct Column {
+    pub measure: Measure,
+    /// What it must gain before it is believed, in labels: the more of its kind are tried, the more.
+    pub price: f64,
+    /// Which class low values speak for, where that is plain; the other way round costs more.
+    pub low_is: Option<Class>,
+    /// A value a trace; `None` where it is undefined.
+    pub values: Vec<Option<f64>>,
+    /// Where it may be cut, ascending.
+    pub cuts: Vec<f64>,
+}
+
+/// Prices, in labels.
+pub const RELATION: f64 = 0.0;
+pub const KIND: f64 = 0.7;
+pub const SIZE: f64 = 1.2;
+pub const PHRASE: f64 = 2.2;
+
+fn column(readings: &[Reading<'_>], measure: Measure, price: f64, low_is: Option<Class>) -> Column {
+    let values: Vec<_> = readings
+        .iter()
+        .map(|reading| measure.value(reading))
+        .collect();
+    let cuts = cuts(measure.scale(), &values);
+    Column {
+        measure,
+        price,
+        low_is,
+        values,
+        cuts,
+    }
+}
+
+fn cuts(scale: Scale, values: &[Option<f64>]) -> Vec<f64> {
+    match scale {
+        Scale::Flag => vec![1.0],
+        Scale::Share => (1..=20).map(|step| f64::from(step) / 20.0).collect(),
+        Scale::Count => count_cuts(values),
+    }
+}
+
+/// The roundest number in each gap between neighbouring values; of many, evenly chosen ones.
+fn count_cuts(values: &[Option<f64>]) -> Vec<f64> {
+    let mut values: Vec<u64> = values.iter().flatten().map(|value| *value as u64).collect();
+    values.sort_unstable();
+    values.dedup();
+    let all: Vec<f64> = values
+        .windows(2)
+        .map(|gap| roundest(gap[0], gap[1]) as f64)
+        .collect();
+    let step = all.len().div_ceil(MAX_CUTS).max(1);
+    all.into_iter().step_by(step).collect()
+}
+
+/// The multiple of the largest round unit in `(low, high]` that lies nearest to the middle.
+fn roundest(low: u64, high: u64) -> u64 {
+    let middle = (low + high).div_ceil(2);
+    let near = |unit: u64| {
+        let below = middle / unit * unit;
+        let inside = [below, below + unit]
+            .into_iter()
+            .filter(|number| (low + 1..=high).contains(number));
+        inside.min_by_key(|number| number.abs_diff(middle))
+    };
+    ROUND_UNITS.into_iter().find_map(near).unwrap_or(high)
+}
+
+/// The candidates that need no label to be thought of.
+pub fn columns(readings: &[Reading<'_>]) -> Vec<Column> {
+    let mut all = relations(readings);
+    let low_is = Some(Class::Fail);
+    all.push(column(
+        readings,
+        Measure::Format(Format::Json),
+        RELATION,
+        low_is,
+    ));
+    all.push(column(readings, Measure::Constraints, RELATION, low_is));
+    all.push(column(readings, Measure::Fenced, KIND, None));
+    all.extend(
+        PATTERNS
+            .iter()
+            .map(|known| column(readings, Measure::Pattern(known), SIZE, None)),
+    );
+    all.extend(
+        PHRASE_LISTS
+            .iter()
+            .map(|list| column(readings, Measure::SaysAny(list), KIND, Some(Class::Pass))),
+    );
+    all.extend(
+        ENDINGS
+            .iter()
+            .map(|ending| column(readings, Measure::Ends(ending), KIND, None)),
+    );
+    for size in [
+        Measure::Words,
+        Measure::Characters,
+        Measure::Variety,
+        Measure::ToolCalls,
+    ] {
+        all.push(column(readings, size, SIZE, None));
+    }
+    all.push(column(
+        readings,
+        Measure::FailedCalls,
+        KIND,
+        Some(Class::Pass),
+    ));
+    all.extend(tools(readings));
+    all.extend(phrases(readings));
+    all.retain(|column| worth_trying(&column.values));
+    all
+}
+
+/// Defined nearly everywhere, and not everywhere the same.
+fn worth_trying(values: &[Option<f64>]) -> bool {
+    let defined: Vec<f64> = values.iter().copied().flatten().collect();
+    let varies = defined.iter().any(|value| *value != defined[0]);
+    varies && defined.len() as f64 >= DEFINED_SHARE * values.len() as f64
+}
+
+fn relations(readings: &[Reading<'_>]) -> Vec<Column> {
+    let sources: BTreeSet<&Source> = readings
+        .iter()
+        .flat_map(|reading| reading.sources.keys())
+        .collect();
+    let mut all = Vec::new();
+    for source in sources {
+        let near = if *source == Source::Request {
+            KIND
+        } else {
+            RELATION
+        };
+        for (claim, extra) in [
+            (Claim::Words, 0.0),
+            (Claim::Numbers, 0.3),
+            (Claim::Names, 0.3),
+        ] {
+            let share = Measure::Share(claim, source.clone());
+            let missing = Measure::Missing(claim, source.clone());
+            all.push(column(readings, share, near + extra, Some(Class::Fail)));
+            all.push(column(
+                readings,
+                missing,
+                near + extra + 1.0,
+                Some(Class::Pass),
+            ));
+        }
+    }
+    let fields: BTreeSet<&String> = readings
+        .iter()
+        .flat_map(|reading| reading.references.keys())
+        .collect();
+    for field in fields {
+        for (how, extra) in [
+            (Match::Best, 0.0),
+            (Match::Either, 0.0),
+            (Match::Equal, 0.1),
+            (Match::Covered, 0.1),
+        ] {
+            let measure = Measure::Reference(field.clone(), how);
+            all.push(column(
+                readings,
+                measure,
+                RELATION + extra,
+                Some(Class::Fail),
+            ));
+        }
+    }
+    all
+}
+
+fn tools(readings: &[Reading<'_>]) -> Vec<Column> {
+    let names: BTreeSet<&str> = readings
+        .iter()
+        .flat_map(|reading| &reading.trace.tool_calls)
+        .map(|call| call.name.as_str())
+        .collect();
+    names
+        .into_iter()
+        .map(|name| column(readings, Measure::Uses(name.to_owned()), SIZE, None))
+        .collect()
+}
+
+/// Phrases of the answers; of those in the same answers, the longest.
+fn phrases(readings: &[Reading<'_>]) -> Vec<Column> {
+    let mut traces_with: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, reading) in readings.iter().enumerate() {
+        for phrase in phrases_of(&reading.words) {
+            traces_with.entry(phrase).or_default().push(index);
+        }
+    }
+    let common = |traces: &Vec<usize>| (MIN_PHRASE_TRACES..readings.len()).contains(&traces.len());
+    let mut longest: BTreeMap<Vec<usize>, String> = BTreeMap::new();
+    for (phrase, traces) in traces_with.into_iter().filter(|(_, traces)| common(traces)) {
+        let known = longest.entry(traces).or_default();
+        if (phrase.len(), &phrase) > (known.len(), known) {
+            *known = phrase;
+        }
+    }
+    longest
+        .into_iter()
+        .map(|(traces, phrase)| phrase_column(phrase, &traces, readings.len()))
+        .collect()
+}
+
+fn phrases_of(words: &[String]) -> BTreeSet<String> {
+    let runs = (1..=MAX_PHRASE_WORDS).flat_map(|length| words.windows(length));
+    runs.map(|run| run.join(" "))
+        .filter(|phrase| phrase.chars().count() <= MAX_PHRASE_CHARS)
+        .collect()
+}
+
+fn phrase_column(phrase: String, traces: &[usize], count: usize) -> Column {
+    let mut values = vec![Some(0.0); count];
+    for trace in traces {
+        values[*trace] = Some(1.0);
+    }
+    Column {
+        measure: Measure::Says(phrase),
+        price: PHRASE,
+        low_is: None,
+        values,
+        cuts: vec![1.0],
+    }
+}
+
+/// The fields that a request shows: `"answer": …`.
+static SHOWN_FIELD: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#""([A-Za-z_][A-Za-z0-9_ -]{0,39})" *:"#));
+
+/// JSON with the fields that the passing answers among `training` share: learnt from labels, so anew for each fold.
+pub fn format_columns(readings: &[Reading<'_>], training: &[(usize, Class)]) -> Vec<Column> {
+    let passing = training.iter().filter(|(_, class)| *class == Class::Pass);
+    let objects: Vec<_> = passing
+        .filter_map(|(index, _)| fields_of(&readings[*index]))
+        .collect();
+    let Some(shared) = shared_fields(&objects).filter(|fields| !fields.is_empty()) else {
+        return Vec::new();
+    };
+    let stated = training
+        .iter()
+        .all(|(index, _)| shows(&readings[*index], &shared));
+    let price = if stated {
+        RELATION - 0.1
+    } else {
+        RELATION + 0.1
+    };
+    let mut formats = vec![(Format::Fields(shared.clone()), price)];
+    if objects.iter().all(|fields| fields.len() == shared.len()) {
+        formats.push((Format::ExactFields(shared), price - 0.05));
+    }
+    let made = formats
+        .into_iter()
+        .map(|(format, price)| column(readings, Measure::Format(format), price, Some(Class::Fail)));
+    made.filter(|column| worth_trying(&column.values)).collect()
+}
+
+fn fields_of<'r>(reading: &'r Reading<'_>) -> Option<&'r BTreeMap<String, Kind>> {
+    match reading.shape.as_ref()? {
+        Shape::Object(fields) => Some(fields),
+        Shape::Other(_) => None,
+    }
+}
+
+/// The fields that all objects have, with their kind where it is always the same; `None` of fewer than three.
+fn shared_fields(objects: &[&BTreeMap<String, Kind>]) -> Option<Vec<(String, Option<Kind>)>> {
+    let (first, rest) = objects.split_first().filter(|(_, rest)| rest.len() >= 2)?;
+    let shared = first
+        .iter()
+        .filter(|(name, _)| rest.iter().all(|fields| fields.contains_key(*name)));
+    let kind = |name: &String, kind: &Kind| {
+        rest.iter()
+            .all(|fields| fields[name] == *kind)
+            .then_some(*kind)
+    };
+    Some(
+        shared
+            .map(|(name, found)| {
+                (
+                    name.clone(),
+                    kind(name, found).filter(|kind| *kind != Kind::Null),
+                )
+            })
+            .collect(),
+    )
+}
+
+fn shows(reading: &Reading<'_>, fields: &[(String, Option<Kind>)]) -> bool {
+    let text = &reading.trace.input_text;
+    let shown: BTreeSet<&str> = SHOWN_FIELD
+        .captures_iter(text)
+        .filter_map(|found| found.get(1))
+        .map(|name| name.as_str())
+        .collect();
+    fields.iter().all(|(name, _)| shown.contains(name.as_str()))
+}

@@ -1,0 +1,148 @@
+//! Writes a rule list as the Python that a colleague would have written.
+
+use std::collections::BTreeSet;
+
+use super::fragment::{Fragment, fragment};
+use super::helpers::Helper;
+use super::measure::RuleList;
+use super::python::return_pair;
+use super::search::opposite;
+use crate::domain::{Class, Criterion, EvalSource};
+
+/// Characters of a criterion; the rest is cut.
+const CRITERION_CHARS: usize = 300;
+
+/// The eval's source, and its criterion in plain words.
+pub fn emit(rules: &RuleList) -> (EvalSource, Criterion) {
+    let fragments: Vec<Fragment> = rules
+        .conditions
+        .iter()
+        .map(|condition| fragment(condition, rules.when_met))
+        .collect();
+    let criterion = criterion(&fragments, rules.when_met);
+    let mut parts = vec![format!("\"\"\"{criterion}\"\"\"")];
+    parts.extend(section(imports(&fragments), "\n"));
+    parts.extend(section(constants(&fragments), "\n"));
+    let head = parts.join("\n\n");
+    let mut functions = functions(&fragments);
+    functions.push(evaluate(&fragments, rules.when_met));
+    let source = format!("{head}\n\n\n{}\n", functions.join("\n\n\n"));
+    (EvalSource::new(source), criterion)
+}
+
+fn section(lines: Vec<String>, separator: &str) -> Option<String> {
+    (!lines.is_empty()).then(|| lines.join(separator))
+}
+
+fn criterion(fragments: &[Fragment], when_met: Class) -> Criterion {
+    let (clause, joint) = match when_met {
+        Class::Fail => (1, " and "),
+        Class::Pass => (0, " or "),
+    };
+    let clauses: Vec<&str> = fragments
+        .iter()
+        .map(|fragment| fragment.clauses[clause].as_str())
+        .collect();
+    prose(&format!("A good answer {}.", clauses.join(joint)))
+}
+
+/// Text that may stand in a docstring: nothing in it can end one.
+fn prose(text: &str) -> String {
+    let safe = |c: char| {
+        if c.is_alphanumeric() || " .,;:%'“”_-()/$€#".contains(c) {
+            c
+        } else {
+            '?'
+        }
+    };
+    text.chars().take(CRITERION_CHARS).map(safe).collect()
+}
+
+/// All helpers that the fragments need, in the order of their definition.
+fn helpers(fragments: &[Fragment]) -> BTreeSet<Helper> {
+    let mut all = BTreeSet::new();
+    let mut open: Vec<Helper> = fragments
+        .iter()
+        .flat_map(|fragment| fragment.helpers.clone())
+        .collect();
+    while let Some(helper) = open.pop() {
+        if all.insert(helper) {
+            open.extend(helper.needs());
+        }
+    }
+    all
+}
+
+fn imports(fragments: &[Fragment]) -> Vec<String> {
+    let mut modules: BTreeSet<&str> = fragments
+        .iter()
+        .flat_map(|fragment| fragment.imports.clone())
+        .collect();
+    if helpers(fragments).into_iter().any(Helper::uses_re) {
+        modules.insert("re");
+    }
+    modules
+        .into_iter()
+        .map(|module| format!("import {module}"))
+        .collect()
+}
+
+fn constants(fragments: &[Fragment]) -> Vec<String> {
+    let own = fragments
+        .iter()
+        .flat_map(|fragment| fragment.constants.clone());
+    let shared = helpers(fragments)
+        .into_iter()
+        .filter(|helper| helper.is_constant());
+    distinct(own.chain(shared.map(Helper::source)))
+}
+
+fn functions(fragments: &[Fragment]) -> Vec<String> {
+    let shared = helpers(fragments)
+        .into_iter()
+        .filter(|helper| !helper.is_constant());
+    let own = fragments
+        .iter()
+        .flat_map(|fragment| fragment.functions.clone());
+    distinct(shared.map(Helper::source).chain(own))
+}
+
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    texts.filter(|text| seen.insert(text.clone())).collect()
+}
+
+fn evaluate(fragments: &[Fragment], when_met: Class) -> String {
+    let mut lines = vec!["def evaluate(trace):".to_owned()];
+    for fragment in fragments {
+        lines.extend(fragment.setup.iter().map(|line| format!("    {line}")));
+        if let Some((test, reason)) = &fragment.undefined {
+            lines.push(format!("    if {test}:"));
+            lines.push(return_pair(8, "None", reason));
+        }
+        lines.push(format!("    if {}:", fragment.test));
+        lines.push(return_pair(8, python(when_met), &fragment.reasons[0]));
+    }
+    lines.push(return_pair(
+        4,
+        python(opposite(when_met)),
+        &otherwise(fragments, when_met),
+    ));
+    lines.join("\n")
+}
+
+fn python(class: Class) -> &'static str {
+    match class {
+        Class::Pass => "True",
+        Class::Fail => "False",
+    }
+}
+
+/// Why the verdict is what it is where no condition holds.
+fn otherwise(fragments: &[Fragment], when_met: Class) -> String {
+    match (fragments, when_met) {
+        ([only], _) => only.reasons[1].clone(),
+        (_, Class::Fail) => "\"nothing is wrong with it\"".to_owned(),
+        (_, Class::Pass) => "\"nothing speaks for it\"".to_owned(),
+    }
+}

@@ -1,0 +1,149 @@
+//! The small Python functions that an eval is made of. Each has a twin in this crate that must agree with it.
+
+use super::text::{NUMBER_WORDS, STOP_WORDS};
+
+/// A function, or a constant that one needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Helper {
+    StopWords,
+    NumberWords,
+    TextOf,
+    RetrievedText,
+    Instructions,
+    ToolResults,
+    Words,
+    ContentWords,
+    Numbers,
+    Names,
+    ShareFound,
+    KeyWords,
+    References,
+    HasRun,
+    ShareSaid,
+    Says,
+    HasFailed,
+}
+
+impl Helper {
+    /// What it calls itself.
+    pub fn needs(self) -> &'static [Helper] {
+        use Helper::*;
+        match self {
+            RetrievedText | ToolResults | HasFailed => &[TextOf],
+            ContentWords => &[StopWords, Words],
+            KeyWords => &[NumberWords, Words],
+            References => &[TextOf, KeyWords],
+            Says => &[Words, HasRun],
+            _ => &[],
+        }
+    }
+
+    /// Whether it is written above the functions.
+    pub fn is_constant(self) -> bool {
+        matches!(self, Self::StopWords | Self::NumberWords)
+    }
+
+    /// Whether it uses regular expressions.
+    pub fn uses_re(self) -> bool {
+        matches!(self, Self::Words | Self::Numbers | Self::Names)
+    }
+
+    /// Its Python.
+    pub fn source(self) -> String {
+        match self {
+            Self::StopWords => format!("STOP_WORDS = \"\"\"\n{}\n\"\"\"", wrapped(STOP_WORDS)),
+            Self::NumberWords => format!("NUMBER_WORDS = \"{NUMBER_WORDS}\""),
+            Self::TextOf => TEXT_OF.to_owned(),
+            Self::RetrievedText => RETRIEVED_TEXT.to_owned(),
+            Self::Instructions => INSTRUCTIONS.to_owned(),
+            Self::ToolResults => TOOL_RESULTS.to_owned(),
+            Self::Words => WORDS.to_owned(),
+            Self::ContentWords => CONTENT_WORDS.to_owned(),
+            Self::Numbers => NUMBERS.to_owned(),
+            Self::Names => NAMES.to_owned(),
+            Self::ShareFound => SHARE_FOUND.to_owned(),
+            Self::KeyWords => KEY_WORDS.to_owned(),
+            Self::References => REFERENCES.to_owned(),
+            Self::HasRun => HAS_RUN.to_owned(),
+            Self::ShareSaid => SHARE_SAID.to_owned(),
+            Self::Says => SAYS.to_owned(),
+            Self::HasFailed => HAS_FAILED.to_owned(),
+        }
+    }
+}
+
+fn wrapped(words: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in words.split(' ') {
+        let last = lines.last_mut().expect("there is a line");
+        if last.len() + word.len() > 80 {
+            lines.push(word.to_owned());
+        } else {
+            last.push_str(if last.is_empty() { "" } else { " " });
+            last.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+const TEXT_OF: &str = r#"def text_of(value):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        value = list(value.values())
+    return "\n".join(map(text_of, value)) if isinstance(value, list) else """#;
+
+const RETRIEVED_TEXT: &str = r#"def retrieved_text(trace):
+    steps = [step for step in trace["observations"] if step["type"] == "RETRIEVER"]
+    return text_of([step["output"] for step in steps])"#;
+
+const INSTRUCTIONS: &str = r#"def instructions(trace):
+    turns = [turn for turn in trace["messages"] if turn["role"] == "system"]
+    return "\n".join(turn["content"] for turn in turns)"#;
+
+const TOOL_RESULTS: &str = r#"def tool_results(trace):
+    return text_of([call["result"] for call in trace["tool_calls"]])"#;
+
+const WORDS: &str = r#"def words(text):
+    return [word.lower() for word in re.findall(r"[^\W_]+", text)]"#;
+
+const CONTENT_WORDS: &str = r#"def content_words(text):
+    stop_words = set(words(STOP_WORDS))
+    return [word for word in words(text) if word not in stop_words]"#;
+
+const NUMBERS: &str = r#"def numbers(text):
+    found = re.findall(r"[0-9]+(?:[.,][0-9]+)*", text)
+    return [number.replace(",", "") for number in found]"#;
+
+const NAMES: &str = r#"def names(text):
+    found = re.findall(r"[a-z0-9,;] ([A-Z][a-z]+)", text)
+    return [name.lower() for name in found]"#;
+
+const SHARE_FOUND: &str = r#"def share_found(claims, source):
+    """The share of the claims that the source has; None with nothing to compare."""
+    if not claims or not source:
+        return None
+    return sum(claim in source for claim in claims) / len(claims)"#;
+
+const KEY_WORDS: &str = r#"def key_words(text):
+    """The words without articles, and with digits for number words."""
+    kept = [word for word in words(text) if word not in ("a", "an", "the")]
+    digits = words(NUMBER_WORDS)
+    return [str(digits.index(word)) if word in digits else word for word in kept]"#;
+
+const REFERENCES: &str = r#"def references(trace):
+    lines = text_of(trace["metadata"].get(FIELD)).split("\n")
+    return [found for found in map(key_words, lines) if found]"#;
+
+const HAS_RUN: &str = r#"def has_run(whole, part):
+    return f" {' '.join(part)} " in f" {' '.join(whole)} ""#;
+
+const SHARE_SAID: &str = r#"def share_said(reference, answer):
+    return sum(word in answer for word in reference) / len(reference)"#;
+
+const SAYS: &str = r#"def says(text, phrase):
+    return has_run(words(text), words(phrase))"#;
+
+const HAS_FAILED: &str = r#"def has_failed(call):
+    result = text_of(call["result"]).lower()
+    return call["error"] is not None or result.startswith("error")"#;

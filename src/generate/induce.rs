@@ -1,0 +1,247 @@
+//! From labels to an eval, or to the reason why there is none yet.
+
+use super::columns::{Column, columns, format_columns};
+use super::emit::emit;
+use super::reading::Reading;
+use super::search::{Found, search};
+use super::validate::{CrossValidation, Labelled, Table, chance, cross_validate};
+use crate::domain::{Class, Criterion, EvalSource, LabelledTrace};
+
+/// What generation can be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The same labels and seed give the same eval.
+    pub seed: u64,
+    /// With fewer 👍 or 👎 nothing is tried: cross-validation needs one to learn from and one to test on.
+    pub min_of_each_class: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            min_of_each_class: 2,
+        }
+    }
+}
+
+/// What generation came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Generation {
+    /// An eval that beats the majority guess.
+    Eval(InducedEval),
+    /// None does.
+    NotYet {
+        /// A sentence for the channel.
+        reason: String,
+        /// Conditions tried alone.
+        candidates_tried: usize,
+    },
+}
+
+/// An eval learnt from labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InducedEval {
+    /// The Python.
+    pub source: EvalSource,
+    /// The docstring: what a good answer is, in plain words.
+    pub criterion: Criterion,
+    /// Conditions tried alone.
+    pub candidates_tried: usize,
+    /// How the same search did on labels that it had not seen.
+    pub cross_validation: CrossValidation,
+}
+
+/// Folds of the cross-validation: each eval learns from four fifths of the labels.
+const FOLDS: u32 = 5;
+/// How often, with few labels; each repeat smooths the luck of the cut.
+const REPEATS: u32 = 10;
+/// From here on fewer repeats are as steady.
+const MANY_LABELS: usize = 60;
+const REPEATS_OF_MANY: u32 = 4;
+
+/// Learns an eval from labels: deterministic for a seed, and without any I/O.
+///
+/// 😐 is not a class and is left out. All labels given may shape the eval.
+pub fn generate(labels: &[LabelledTrace], settings: &Settings) -> Generation {
+    let decided: Vec<(&LabelledTrace, Class)> = labels
+        .iter()
+        .filter_map(|label| Some((label, label.label.class()?)))
+        .collect();
+    if let Some(reason) = too_few(&decided, settings.min_of_each_class) {
+        return Generation::NotYet {
+            reason,
+            candidates_tried: 0,
+        };
+    }
+    let readings: Vec<Reading<'_>> = decided
+        .iter()
+        .map(|(label, _)| Reading::new(&label.trace))
+        .collect();
+    let columns = columns(&readings);
+    let material = Material {
+        readings: &readings,
+        columns: &columns,
+        labels: decided
+            .iter()
+            .map(|(label, class)| Labelled {
+                id: &label.id,
+                group: &label.group,
+                class: *class,
+            })
+            .collect(),
+        training: decided
+            .iter()
+            .enumerate()
+            .map(|(index, (_, class))| (index, *class))
+            .collect(),
+    };
+    material.induce(settings.seed)
+}
+
+fn too_few(decided: &[(&LabelledTrace, Class)], least: usize) -> Option<String> {
+    let fails = decided
+        .iter()
+        .filter(|(_, class)| *class == Class::Fail)
+        .count();
+    let passes = decided.len() - fails;
+    if decided.is_empty() {
+        return Some("no trace has a 👍 or a 👎 yet".to_owned());
+    }
+    let (count, thumb) = if fails < passes {
+        (fails, "👎")
+    } else {
+        (passes, "👍")
+    };
+    let so_far = match count {
+        0 => "no trace has".to_owned(),
+        1 => "only 1 trace has".to_owned(),
+        _ => format!("only {count} traces have"),
+    };
+    (count < least).then(|| {
+        format!("{so_far} a {thumb} so far; it takes at least {least} to see what sets them apart")
+    })
+}
+
+/// A measure that costs less is a relation or a format: what people name as reasons themselves.
+const PLAIN_PRICE: f64 = 0.5;
+/// How often shuffled labels may give as good a rule: of plain measures, and of any.
+const CHANCE_OF_PLAIN: f64 = 0.05;
+const CHANCE_OF_ANY: f64 = 0.005;
+const SHUFFLES: u32 = 399;
+
+/// Which measures an attempt may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Relations and formats.
+    Plain,
+    /// Any.
+    Any,
+}
+
+impl Scope {
+    fn takes(self, column: &Column) -> bool {
+        self == Self::Any || column.price < PLAIN_PRICE
+    }
+}
+
+/// The labels and what can be said of their traces.
+struct Material<'m> {
+    readings: &'m [Reading<'m>],
+    columns: &'m [Column],
+    labels: Vec<Labelled<'m>>,
+    training: Vec<(usize, Class)>,
+}
+
+impl Material<'_> {
+    /// Tries plain measures first: where they suffice, fewer candidates need less proof.
+    fn induce(&self, seed: u64) -> Generation {
+        let learnt = format_columns(self.readings, &self.training);
+        let all = self.columns.iter().chain(&learnt);
+        let candidates_tried = all.clone().map(|column| 2 * column.cuts.len()).sum();
+        let mut reason =
+            "the labelled traces are all alike: there is nothing to tell good answers by"
+                .to_owned();
+        for scope in [Scope::Plain, Scope::Any] {
+            let Some(found) = search(
+                all.clone().filter(|column| scope.takes(column)),
+                &self.training,
+            ) else {
+                continue;
+            };
+            let (source, criterion) = emit(&found.rules);
+            let cross_validation = self.cross_validate(scope, seed);
+            let table = cross_validation.table();
+            if self.beats_guessing(scope, &found, &table, seed) {
+                return Generation::Eval(InducedEval {
+                    source,
+                    criterion,
+                    candidates_tried,
+                    cross_validation,
+                });
+            }
+            reason = no_better(&criterion, &table);
+        }
+        Generation::NotYet {
+            reason,
+            candidates_tried,
+        }
+    }
+
+    fn cross_validate(&self, scope: Scope, seed: u64) -> CrossValidation {
+        let repeats = if self.labels.len() < MANY_LABELS {
+            REPEATS
+        } else {
+            REPEATS_OF_MANY
+        };
+        let considered = |column: &&Column| scope.takes(column);
+        cross_validate(
+            self.readings,
+            self.columns,
+            considered,
+            &self.labels,
+            (FOLDS, repeats),
+            seed,
+        )
+    }
+
+    /// Whether the rules are more than luck, and no worse than guessing on labels that they had not seen.
+    ///
+    /// Luck is measured by shuffling the labels: that corrects for all candidates tried. With plain measures
+    /// cross-validation may be within its standard error of the majority guess (few labels fail, and the eval is wanted
+    /// for those); others must clear it.
+    fn beats_guessing(&self, scope: Scope, found: &Found, table: &Table, seed: u64) -> bool {
+        let error = table.majority_error();
+        let (least, accepted) = match scope {
+            Scope::Plain => (table.majority() - error, CHANCE_OF_PLAIN),
+            Scope::Any => (table.majority() + error, CHANCE_OF_ANY),
+        };
+        let considered = |column: &&Column| scope.takes(column);
+        let chance = || {
+            chance(
+                self.readings,
+                self.columns,
+                considered,
+                &self.labels,
+                (found.score, accepted),
+                (SHUFFLES, seed),
+            )
+        };
+        table.agreement() >= least && table.informedness() > 0.0 && chance() <= accepted
+    }
+}
+
+fn no_better(criterion: &str, table: &Table) -> String {
+    let thumb = if table.fails > table.passes {
+        "👎"
+    } else {
+        "👍"
+    };
+    format!(
+        "no rule tells these labels apart reliably: always guessing {thumb} is right for {:.0}% of them, and the best rule \
+         found (“{}”) for {:.0}% of those it had not seen; more labels, or a judge, may help",
+        table.majority() * 100.0,
+        criterion.trim_end_matches('.'),
+        table.agreement() * 100.0,
+    )
+}

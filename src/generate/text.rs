@@ -1,0 +1,94 @@
+//! Text as the emitted Python sees it: each function here has a twin in `helpers.rs`.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+/// Python's `[^\W_]+`: letters and numbers of any script, as of the Unicode version that CPython 3.13 knows.
+static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[[\p{L}\p{N}]&&\p{Age:15.1}]+"));
+/// A number with its separators.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"[0-9]+(?:[.,][0-9]+)*"));
+/// A capitalised word that does not open a sentence.
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"[a-z0-9,;] ([A-Z][a-z]+)"));
+
+/// Words that say nothing by themselves.
+pub const STOP_WORDS: &str = "a an and are as at be been but by can do for from had has have he her his i if \
+in is it its me my no not of on or our she so that the their them there they this to was we were what when \
+which who will with would you your";
+/// Number words; each one's place is its number.
+pub const NUMBER_WORDS: &str =
+    "zero one two three four five six seven eight nine ten eleven twelve";
+
+static STOPPED: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.split(' ').collect());
+
+/// Compiles a pattern of this crate's own.
+pub fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the crate's own patterns are valid")
+}
+
+/// The words of `text`, in lower case.
+pub fn words(text: &str) -> Vec<String> {
+    WORD.find_iter(text)
+        .map(|word| word.as_str().to_lowercase())
+        .collect()
+}
+
+/// Whether a word says something by itself.
+pub fn is_content(word: &str) -> bool {
+    !STOPPED.contains(word)
+}
+
+/// The numbers of `text`, without thousands separators.
+pub fn numbers(text: &str) -> Vec<String> {
+    NUMBER
+        .find_iter(text)
+        .map(|number| number.as_str().replace(',', ""))
+        .collect()
+}
+
+/// The names in `text`, in lower case: capitalised words inside sentences.
+pub fn names(text: &str) -> Vec<String> {
+    NAME.captures_iter(text)
+        .map(|found| found[1].to_lowercase())
+        .collect()
+}
+
+/// Words without articles, number words as digits: what two spellings of one answer share.
+pub fn key_words(text: &str) -> Vec<String> {
+    let kept = words(text)
+        .into_iter()
+        .filter(|word| !matches!(word.as_str(), "a" | "an" | "the"));
+    kept.map(|word| {
+        NUMBER_WORDS
+            .split(' ')
+            .position(|number| number == word)
+            .map_or(word, |digits| digits.to_string())
+    })
+    .collect()
+}
+
+/// Whether `part` occurs in `whole` as a run of words.
+pub fn has_run(whole: &[String], part: &[String]) -> bool {
+    !part.is_empty() && whole.windows(part.len()).any(|run| run == part)
+}
+
+/// All text in a JSON value, a line each.
+pub fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => joined(items.iter()),
+        Value::Object(fields) => joined(fields.values()),
+        _ => String::new(),
+    }
+}
+
+fn joined<'a>(values: impl Iterator<Item = &'a Value>) -> String {
+    values.map(text_of).collect::<Vec<_>>().join("\n")
+}
+
+/// Python's `str.strip()`, which also takes the four separators of ASCII for white space.
+pub fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
+}

@@ -1,0 +1,205 @@
+//! What was read of a trace becomes its row, whichever way it came.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use chrono::DateTime;
+use serde_json::{Map, Value};
+
+use super::normalise;
+use super::store::{self, Arrival};
+use crate::domain::WorkspaceId;
+use crate::langfuse::{Api, OBSERVATIONS_MAX, TracePayload};
+use crate::store::{Db, now_ms};
+use crate::workspace::LangfuseConnection;
+
+/// The traces that observations were seen of, and whether any of those was new or had changed.
+pub type Seen = BTreeMap<String, bool>;
+
+/// Stores observations, and reopens the traces of those that have changed: should the process end
+/// before they are put together again, the next look still finds them open.
+pub async fn keep_observations(
+    db: &Db,
+    workspace: &WorkspaceId,
+    observations: &[Map<String, Value>],
+    seen: &mut Seen,
+) -> sqlx::Result<()> {
+    let mut transaction = db.begin().await?;
+    for observation in observations {
+        let (Some(trace_id), Some(id)) = (id_in(observation, "traceId"), id_in(observation, "id"))
+        else {
+            continue;
+        };
+        if is_langfuses_own(observation) {
+            continue;
+        }
+        let payload = Value::Object(observation.clone()).to_string();
+        let changed =
+            store::upsert_observation(&mut *transaction, workspace, trace_id, id, &payload).await?;
+        if changed {
+            store::reopen_trace(&mut *transaction, workspace, trace_id).await?;
+        }
+        *seen.entry(trace_id.to_owned()).or_default() |= changed;
+    }
+    transaction.commit().await
+}
+
+/// Puts the seen traces together again where that is due; says how many it was due for.
+pub async fn put_together(db: &Db, workspace: &WorkspaceId, seen: &Seen) -> anyhow::Result<usize> {
+    let mut stored = 0;
+    for (trace_id, changed) in seen {
+        if *changed || !store::is_complete(db, workspace, trace_id).await? {
+            stored += usize::from(assemble(db, workspace, trace_id).await?);
+        }
+    }
+    Ok(stored)
+}
+
+async fn assemble(db: &Db, workspace: &WorkspaceId, trace_id: &str) -> anyhow::Result<bool> {
+    let rows = store::observations(db, workspace, trace_id).await?;
+    let observations: Vec<Map<String, Value>> = rows
+        .iter()
+        .map(|row| serde_json::from_str(row))
+        .collect::<Result<_, _>>()
+        .context("a stored observation is not JSON")?;
+    let changed_at_ms = observations.iter().filter_map(last_time_in).max();
+    let Some(payload) = TracePayload::of_observations(observations) else {
+        return Ok(false);
+    };
+    let complete = payload.has_ended();
+    keep_trace(db, workspace, &payload, complete, changed_at_ms).await?;
+    Ok(true)
+}
+
+/// Stores a trace. `changed_at_ms` is when it last changed at its source, where that is known.
+pub async fn keep_trace(
+    db: &Db,
+    workspace: &WorkspaceId,
+    payload: &TracePayload,
+    complete: bool,
+    changed_at_ms: Option<i64>,
+) -> sqlx::Result<()> {
+    let trace = normalise(payload);
+    let arrival = Arrival {
+        trace: &trace,
+        complete,
+        cleaned: has_replacements(payload),
+        changed_at_ms: changed_at_ms.unwrap_or_else(now_ms),
+    };
+    store::upsert_trace(db, workspace, &arrival).await
+}
+
+/// Reads one trace from Langfuse and stores it; `false` where Langfuse does not have it, or not yet.
+pub async fn fetch_trace(
+    db: &Db,
+    workspace: &WorkspaceId,
+    langfuse: &LangfuseConnection,
+    trace_id: &str,
+    settled_before_ms: i64,
+) -> anyhow::Result<bool> {
+    match langfuse.client.api().await? {
+        Api::V4 => fetch_observations(db, workspace, langfuse, trace_id).await,
+        Api::V3 => match langfuse.client.trace(trace_id).await? {
+            Some(detail) => {
+                keep_detail(db, workspace, detail, settled_before_ms).await?;
+                Ok(true)
+            }
+            None => Ok(false),
+        },
+    }
+}
+
+async fn fetch_observations(
+    db: &Db,
+    workspace: &WorkspaceId,
+    langfuse: &LangfuseConnection,
+    trace_id: &str,
+) -> anyhow::Result<bool> {
+    let mut seen = Seen::new();
+    let mut cursor = None;
+    loop {
+        let page = langfuse
+            .client
+            .observations_of(trace_id, cursor.as_deref(), OBSERVATIONS_MAX)
+            .await?;
+        keep_observations(db, workspace, &page.items, &mut seen).await?;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    put_together(db, workspace, &seen).await?;
+    Ok(seen.contains_key(trace_id))
+}
+
+/// Stores a v3 trace detail. It is complete when an end is known, or when it began longer ago than the
+/// quiet period: v3's SDKs may leave steps open for ever.
+pub async fn keep_detail(
+    db: &Db,
+    workspace: &WorkspaceId,
+    detail: Map<String, Value>,
+    settled_before_ms: i64,
+) -> sqlx::Result<()> {
+    let changed_at_ms = last_change_of(&detail);
+    let began_at_ms = detail.get("timestamp").and_then(millis);
+    let payload = TracePayload::from(detail);
+    let is_old = began_at_ms.is_none_or(|began| began <= settled_before_ms);
+    let complete = payload.has_ended() || is_old;
+    keep_trace(db, workspace, &payload, complete, changed_at_ms).await
+}
+
+/// When a v3 trace detail last changed, as far as its times and its observations' say.
+pub fn last_change_of(detail: &Map<String, Value>) -> Option<i64> {
+    let steps = detail.get("observations").and_then(Value::as_array);
+    let steps = steps.into_iter().flatten().filter_map(Value::as_object);
+    steps
+        .filter_map(last_time_in)
+        .chain(last_time_in(detail))
+        .max()
+}
+
+/// The latest of the times in a trace's or an observation's fields.
+fn last_time_in(fields: &Map<String, Value>) -> Option<i64> {
+    let times = ["timestamp", "startTime", "endTime", "updatedAt"];
+    times
+        .iter()
+        .filter_map(|key| millis(fields.get(*key)?))
+        .max()
+}
+
+fn millis(time: &Value) -> Option<i64> {
+    let time = DateTime::parse_from_rfc3339(time.as_str()?).ok()?;
+    Some(time.timestamp_millis())
+}
+
+/// Whether Langfuse itself made this: its evaluators are traced in environments whose names start so,
+/// which no product's may.
+pub fn is_langfuses_own(fields: &Map<String, Value>) -> bool {
+    let environment = fields.get("environment").and_then(Value::as_str);
+    environment.is_some_and(|name| name.starts_with("langfuse"))
+}
+
+/// An id that is there and not empty.
+pub fn id_in<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    fields.get(key)?.as_str().filter(|id| !id.is_empty())
+}
+
+/// Whether U+FFFD stands in the trace: there unreadable characters were replaced, by us on reading or
+/// by someone before.
+fn has_replacements(payload: &TracePayload) -> bool {
+    let in_steps = payload
+        .observations
+        .iter()
+        .flat_map(|step| [&step.input, &step.output]);
+    let own = [&payload.input, &payload.output, &payload.metadata];
+    own.into_iter().chain(in_steps).any(holds_replacement)
+}
+
+fn holds_replacement(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::REPLACEMENT_CHARACTER),
+        Value::Array(items) => items.iter().any(holds_replacement),
+        Value::Object(fields) => fields.values().any(holds_replacement),
+        _ => false,
+    }
+}

@@ -1,0 +1,144 @@
+//! What verified webhooks lead to.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::arrive;
+use super::job::{awake, noted};
+use super::store::{self, PendingDelivery};
+use crate::jobs::Work;
+use crate::langfuse::{self, TracePayload};
+use crate::store::Db;
+use crate::workspace::{LangfuseConnection, Workspace};
+
+/// The rooms that may have work once a trace is stored.
+pub const AFTER_A_TRACE: [Work; 2] = [Work::PostCards, Work::ScoreTraces];
+/// A trace that Langfuse does not show yet is asked for this often; the waits (`pending_deliveries`)
+/// add up to five minutes. After that the poller brings it, if anything does.
+pub const ATTEMPTS_MAX: i64 = 12;
+
+/// A workspace's deliveries.
+pub struct Deliveries<'a> {
+    pub db: &'a Db,
+    pub workspace: &'a Workspace,
+    /// v3 traces that began before this count as complete.
+    pub settled_before_ms: i64,
+}
+
+/// What a verified delivery is good for.
+enum Use {
+    /// It names a trace, which is read from Langfuse.
+    Names(String),
+    /// It is all there is, for no API key is configured.
+    Carries(Box<TracePayload>),
+    /// Something happened: look now.
+    Hint,
+}
+
+impl Deliveries<'_> {
+    /// Handles the deliveries that wait; gives the work that may follow. A delivery that cannot be
+    /// handled now stays.
+    pub async fn handle(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<HashSet<Work>> {
+        let mut hints = HashSet::new();
+        let mut found = HashMap::new();
+        for delivery in store::pending_deliveries(self.db, &self.workspace.id).await? {
+            if is_stopping() {
+                break;
+            }
+            match use_of(&delivery.body, self.workspace.langfuse.is_some()) {
+                Use::Names(trace_id) => {
+                    if self.read_named(&delivery, trace_id, &mut found).await? {
+                        hints.extend(AFTER_A_TRACE);
+                    }
+                }
+                Use::Carries(payload) => {
+                    arrive::keep_trace(self.db, &self.workspace.id, &payload, true, None).await?;
+                    self.finish(&delivery).await?;
+                    hints.extend(AFTER_A_TRACE);
+                }
+                Use::Hint => {
+                    self.finish(&delivery).await?;
+                    hints.insert(Work::PollTraces);
+                }
+            }
+        }
+        Ok(hints)
+    }
+
+    /// Reads the trace that a delivery names, unless another delivery has just named it; says whether
+    /// it is stored. The delivery stays where Langfuse cannot be asked now.
+    async fn read_named(
+        &self,
+        delivery: &PendingDelivery,
+        trace_id: String,
+        found: &mut HashMap<String, bool>,
+    ) -> anyhow::Result<bool> {
+        if let Some(langfuse) = awake(self.workspace)
+            && !found.contains_key(&trace_id)
+        {
+            let is_there = self.is_read(langfuse, &trace_id).await?;
+            found.insert(trace_id.clone(), is_there);
+        }
+        let is_there = found.get(&trace_id).copied();
+        match is_there {
+            Some(true) => self.finish(delivery).await?,
+            Some(false) if delivery.attempts + 1 < ATTEMPTS_MAX => {
+                store::postpone_delivery(self.db, &self.workspace.id, &delivery.id).await?;
+            }
+            Some(false) => {
+                tracing::info!(
+                    trace.id = trace_id,
+                    "Langfuse does not show a trace that a webhook named"
+                );
+                self.finish(delivery).await?;
+            }
+            None => {}
+        }
+        Ok(is_there == Some(true))
+    }
+
+    /// Whether Langfuse has the trace; it is then stored.
+    async fn is_read(&self, langfuse: &LangfuseConnection, trace_id: &str) -> anyhow::Result<bool> {
+        let (db, workspace) = (self.db, &self.workspace.id);
+        let found =
+            arrive::fetch_trace(db, workspace, langfuse, trace_id, self.settled_before_ms).await;
+        match found {
+            Err(error) if concerns_this_trace_only(&error) => {
+                tracing::warn!(trace.id = trace_id, %error, "Langfuse refused a trace");
+                Ok(false)
+            }
+            found => noted(langfuse, found).await,
+        }
+    }
+
+    async fn finish(&self, delivery: &PendingDelivery) -> sqlx::Result<()> {
+        store::finish_delivery(self.db, &self.workspace.id, &delivery.id).await
+    }
+}
+
+/// Reads a delivery's body. Where traces can be read from Langfuse, what it says of one is not believed.
+fn use_of(body: &str, has_api: bool) -> Use {
+    // It was stored as JSON; if it is not, it is no more than a hint.
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let trace = &body["trace"];
+    let named = [&trace["id"], &body["traceId"]]
+        .into_iter()
+        .find_map(Value::as_str);
+    let is_whole = ["input", "output", "observations"]
+        .iter()
+        .any(|key| !trace[key].is_null());
+    match named.filter(|id| !id.is_empty()) {
+        Some(id) if has_api => Use::Names(id.to_owned()),
+        Some(_) if is_whole => match serde_json::from_value(trace.clone()) {
+            Ok(payload) => Use::Carries(Box::new(payload)),
+            Err(_) => Use::Hint,
+        },
+        _ => Use::Hint,
+    }
+}
+
+fn concerns_this_trace_only(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<langfuse::Error>();
+    error.is_some_and(|error| error.concerns_this_request_only() && !error.is_missing())
+}

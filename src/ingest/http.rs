@@ -1,0 +1,74 @@
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use chrono::Utc;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::store;
+use crate::app::App;
+use crate::body::Body;
+use crate::domain::{WorkspaceId, lenient};
+use crate::error::ApiError;
+use crate::jobs::Work;
+use crate::langfuse::signature;
+
+/// A trace may have 8 MiB; the envelope around it and escapes need some more.
+const BODY_MAX: usize = 12 * 1024 * 1024;
+/// Delivery ids are Langfuse's; longer ones are replaced by the body's hash.
+const DELIVERY_ID_MAX: usize = 200;
+
+/// Records what Langfuse sent and answers at once; reading the trace is a job.
+///
+/// Deliveries repeat: one seen before is answered alike and changes nothing. A verified body of a type
+/// that is of no use is still accepted, for Langfuse switches an automation off after five refusals.
+pub async fn receive(
+    State(app): State<App>,
+    Path(workspace): Path<String>,
+    headers: HeaderMap,
+    Body(body): Body<BODY_MAX>,
+) -> Result<StatusCode, ApiError> {
+    let workspace = verified(&app, &workspace, &headers, &body)?;
+    let (delivery, _) = lenient::parse(&body).map_err(|error| {
+        ApiError::Malformed(format!(
+            "the body is not JSON ({error}); send a JSON object"
+        ))
+    })?;
+    if !delivery.is_object() {
+        return Err(ApiError::Malformed("the body must be a JSON object".into()));
+    }
+    let id = delivery_id(&delivery, &body);
+    if store::insert_delivery(&app.db, &workspace, &id, &delivery).await? {
+        app.jobs.push(&workspace, Work::HandleDeliveries).await?;
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The workspace, if its secret signed the body just now. An unknown workspace looks like a wrong
+/// signature, so that names cannot be tried out.
+fn verified(
+    app: &App,
+    workspace: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<WorkspaceId, ApiError> {
+    let workspace = app.workspace(&WorkspaceId::from(workspace));
+    let secret = workspace.and_then(|workspace| workspace.webhook_secret.as_ref());
+    let header = headers
+        .get("x-langfuse-signature")
+        .and_then(|value| value.to_str().ok());
+    let (Some(workspace), Some(secret), Some(header)) = (workspace, secret, header) else {
+        return Err(ApiError::BadSignature);
+    };
+    signature::verify(secret.expose_secret(), header, body, Utc::now().timestamp())
+        .map_err(|_| ApiError::BadSignature)?;
+    Ok(workspace.id.clone())
+}
+
+/// The delivery's own id, or the body's hash where it has none.
+fn delivery_id(delivery: &Value, body: &[u8]) -> String {
+    match delivery["id"].as_str() {
+        Some(id) if !id.is_empty() && id.len() <= DELIVERY_ID_MAX => id.to_owned(),
+        _ => hex::encode(Sha256::digest(body)),
+    }
+}

@@ -1,0 +1,75 @@
+use std::collections::HashSet;
+
+use super::deliveries::{AFTER_A_TRACE, Deliveries};
+use super::poll::Poll;
+use crate::app::App;
+use crate::jobs::Work;
+use crate::langfuse::{self, OBSERVATIONS_MAX};
+use crate::workspace::{LangfuseConnection, Workspace};
+
+/// Looks at the deliveries that wait: the traces they name are read, any other makes the poller look.
+pub async fn handle_deliveries(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let deliveries = Deliveries {
+        db: &app.db,
+        workspace,
+        settled_before_ms: app.settled_before_ms(),
+    };
+    push(
+        app,
+        workspace,
+        deliveries.handle(|| app.is_stopping()).await?,
+    )
+    .await
+}
+
+/// Asks Langfuse for what is new.
+pub async fn poll_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let Some(langfuse) = awake(workspace) else {
+        return Ok(());
+    };
+    let poll = Poll {
+        db: &app.db,
+        workspace: &workspace.id,
+        langfuse,
+        settled_before_ms: app.settled_before_ms(),
+        observations_a_page: OBSERVATIONS_MAX,
+    };
+    match noted(langfuse, poll.run(|| app.is_stopping()).await).await? {
+        0 => Ok(()),
+        _ => push(app, workspace, AFTER_A_TRACE).await,
+    }
+}
+
+async fn push<H>(app: &App, workspace: &Workspace, hints: H) -> anyhow::Result<()>
+where
+    H: IntoIterator<Item = Work>,
+{
+    for work in hints.into_iter().collect::<HashSet<_>>() {
+        app.jobs.push(&workspace.id, work).await?;
+    }
+    Ok(())
+}
+
+/// The connection, unless it is in trouble and it is too early to try again.
+pub fn awake(workspace: &Workspace) -> Option<&LangfuseConnection> {
+    let langfuse = workspace.langfuse.as_ref()?;
+    (!langfuse.health.is_resting()).then_some(langfuse)
+}
+
+/// Keeps how the connection is doing. An API that has gone is looked for anew.
+pub async fn noted<T>(langfuse: &LangfuseConnection, done: anyhow::Result<T>) -> anyhow::Result<T> {
+    match &done {
+        Ok(_) => langfuse.health.recovered(),
+        Err(error) => {
+            if let Some(error) = error.downcast_ref::<langfuse::Error>() {
+                if error.is_missing() {
+                    langfuse.client.forget_api().await;
+                }
+                langfuse
+                    .health
+                    .failed(error.to_string(), error.retry_after());
+            }
+        }
+    }
+    done
+}

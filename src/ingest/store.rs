@@ -1,0 +1,240 @@
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::{Any, Executor, Row};
+
+use crate::domain::{Trace, WorkspaceId};
+use crate::store::{Db, now_ms};
+
+/// Records a verified delivery; says whether it was new.
+pub async fn insert_delivery(
+    db: &Db,
+    workspace: &WorkspaceId,
+    id: &str,
+    body: &Value,
+) -> sqlx::Result<bool> {
+    let inserted = sqlx::query(
+        "insert into deliveries (workspace_id, id, body, received_at_ms) values ($1, $2, $3, $4)
+         on conflict (workspace_id, id) do nothing",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(body.to_string())
+    .bind(now_ms())
+    .execute(db.pool())
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// A delivery that waits.
+pub struct PendingDelivery {
+    pub id: String,
+    pub body: String,
+    pub attempts: i64,
+}
+
+/// The deliveries that wait, oldest first; one tried before waits longer each time.
+pub async fn pending_deliveries(
+    db: &Db,
+    workspace: &WorkspaceId,
+) -> sqlx::Result<Vec<PendingDelivery>> {
+    let rows = sqlx::query(
+        "select id, body, attempts from deliveries
+         where workspace_id = $1 and handled_at_ms is null
+           and received_at_ms + attempts * attempts * 2000 <= $2
+         order by received_at_ms limit 100",
+    )
+    .bind(workspace.as_str())
+    .bind(now_ms())
+    .fetch_all(db.pool())
+    .await?;
+    let read = |row: &sqlx::any::AnyRow| {
+        Ok(PendingDelivery {
+            id: row.try_get("id")?,
+            body: row.try_get("body")?,
+            attempts: row.try_get("attempts")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Marks a delivery as handled.
+pub async fn finish_delivery(db: &Db, workspace: &WorkspaceId, id: &str) -> sqlx::Result<()> {
+    sqlx::query("update deliveries set handled_at_ms = $1 where workspace_id = $2 and id = $3")
+        .bind(now_ms())
+        .bind(workspace.as_str())
+        .bind(id)
+        .execute(db.pool())
+        .await
+        .map(drop)
+}
+
+/// Counts a try at a delivery that has to wait.
+pub async fn postpone_delivery(db: &Db, workspace: &WorkspaceId, id: &str) -> sqlx::Result<()> {
+    sqlx::query("update deliveries set attempts = attempts + 1 where workspace_id = $1 and id = $2")
+        .bind(workspace.as_str())
+        .bind(id)
+        .execute(db.pool())
+        .await
+        .map(drop)
+}
+
+/// How far the poller has read, in milliseconds since 1970; `None` before the first poll.
+pub async fn poll_mark(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<i64>> {
+    let row = sqlx::query("select polled_through_ms from poll_marks where workspace_id = $1")
+        .bind(workspace.as_str())
+        .fetch_optional(db.pool())
+        .await?;
+    row.map(|row| row.try_get("polled_through_ms")).transpose()
+}
+
+/// Moves the mark; never backwards.
+pub async fn set_poll_mark(db: &Db, workspace: &WorkspaceId, mark_ms: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into poll_marks (workspace_id, polled_through_ms) values ($1, $2)
+         on conflict (workspace_id) do update set polled_through_ms = excluded.polled_through_ms
+         where poll_marks.polled_through_ms < excluded.polled_through_ms",
+    )
+    .bind(workspace.as_str())
+    .bind(mark_ms)
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
+/// Stores an observation as Langfuse gave it; says whether it is new or has changed.
+pub async fn upsert_observation(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+    id: &str,
+    payload: &str,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query(
+        "insert into observations (workspace_id, trace_id, id, payload) values ($1, $2, $3, $4)
+         on conflict (workspace_id, trace_id, id) do update set payload = excluded.payload
+         where observations.payload <> excluded.payload",
+    )
+    .bind(workspace.as_str())
+    .bind(trace_id)
+    .bind(id)
+    .bind(payload)
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// Marks a trace as one whose stored form lags behind its observations, until it is stored again.
+pub async fn reopen_trace(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update traces set complete = 0 where workspace_id = $1 and id = $2 and complete = 1",
+    )
+    .bind(workspace.as_str())
+    .bind(trace_id)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+/// The observations of a trace, as Langfuse gave them. The line that v3's list has of the trace, kept
+/// under the trace's own id, is none.
+pub async fn observations(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(
+        "select payload from observations
+         where workspace_id = $1 and trace_id = $2 and id <> trace_id order by id",
+    )
+    .bind(workspace.as_str())
+    .bind(trace_id)
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(|row| row.try_get("payload")).collect()
+}
+
+/// Whether v3's list has the same line of the trace as when the trace was last stored, and the trace
+/// is complete.
+pub async fn is_up_to_date(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+    line: &str,
+) -> sqlx::Result<bool> {
+    let found = sqlx::query(
+        "select 1 from observations join traces
+           on traces.workspace_id = observations.workspace_id
+          and traces.id = observations.trace_id and complete = 1
+         where observations.workspace_id = $1 and trace_id = $2 and observations.id = trace_id
+           and observations.payload = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(trace_id)
+    .bind(line)
+    .fetch_optional(db.pool())
+    .await?;
+    Ok(found.is_some())
+}
+
+/// What is known of a trace before it is stored.
+pub struct Arrival<'a> {
+    pub trace: &'a Trace,
+    /// Whether its root has ended.
+    pub complete: bool,
+    /// Whether unreadable characters were replaced.
+    pub cleaned: bool,
+    /// When it last changed at its source, as far as that says.
+    pub changed_at_ms: i64,
+}
+
+/// Stores a trace, or what has changed in it. A repeated arrival changes nothing.
+pub async fn upsert_trace(
+    db: &Db,
+    workspace: &WorkspaceId,
+    arrival: &Arrival<'_>,
+) -> sqlx::Result<()> {
+    let (trace, now) = (arrival.trace, now_ms());
+    let payload = trace.to_json();
+    let started_at_ms = chrono::DateTime::parse_from_rfc3339(&trace.timestamp)
+        .map_or(now, |time| time.timestamp_millis());
+    sqlx::query(
+        "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
+                             started_at_ms, first_seen_at_ms, changed_at_ms)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (workspace_id, id) do update
+         set payload = excluded.payload, payload_hash = excluded.payload_hash,
+             trace_group = excluded.trace_group, complete = excluded.complete,
+             cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
+             changed_at_ms = excluded.first_seen_at_ms
+         where traces.payload_hash <> excluded.payload_hash
+            or traces.complete <> excluded.complete",
+    )
+    .bind(workspace.as_str())
+    .bind(&trace.id)
+    .bind(&payload)
+    .bind(hex::encode(Sha256::digest(&payload)))
+    .bind(trace.group())
+    .bind(i64::from(arrival.complete))
+    .bind(i64::from(arrival.cleaned))
+    .bind(started_at_ms)
+    .bind(now)
+    .bind(arrival.changed_at_ms.min(now))
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
+/// Whether the trace is stored as its observations have it.
+pub async fn is_complete(db: &Db, workspace: &WorkspaceId, trace_id: &str) -> sqlx::Result<bool> {
+    let found =
+        sqlx::query("select 1 from traces where workspace_id = $1 and id = $2 and complete = 1")
+            .bind(workspace.as_str())
+            .bind(trace_id)
+            .fetch_optional(db.pool())
+            .await?;
+    Ok(found.is_some())
+}

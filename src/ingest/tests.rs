@@ -1,0 +1,420 @@
+//! Deliveries and polls against a database and the stand-in for Langfuse.
+
+use std::collections::HashSet;
+
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+use sqlx::Row;
+
+use super::deliveries::{ATTEMPTS_MAX, Deliveries};
+use super::poll::Poll;
+use super::{arrive, store};
+use crate::domain::Trace;
+use crate::jobs::Work;
+use crate::langfuse::Client;
+use crate::playground::langfuse::tests::{PUBLIC_KEY, SECRET_KEY, serve, standing_in, trace};
+use crate::playground::langfuse::{Apis, Langfuse, Options};
+use crate::store::{Db, now_ms};
+use crate::workspace::{LangfuseConnection, Workspace};
+
+/// A workspace in a database of its own, connected to a stand-in.
+struct World {
+    db: Db,
+    langfuse: Langfuse,
+    workspace: Workspace,
+    _folder: tempfile::TempDir,
+}
+
+/// A stored trace.
+struct Stored {
+    trace: Trace,
+    complete: bool,
+    cleaned: bool,
+    changed_at_ms: i64,
+}
+
+impl World {
+    async fn of(options: Options) -> Self {
+        let langfuse = standing_in(options);
+        let base = serve(&langfuse).await;
+        let client = Client::new(&base, PUBLIC_KEY, &SECRET_KEY.into()).expect("it is made");
+        let mut world = Self::unconnected(langfuse).await;
+        world.workspace.langfuse = Some(LangfuseConnection::new(client));
+        world
+    }
+
+    async fn unconnected(langfuse: Langfuse) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("test.db");
+        let db = Db::open(&format!("sqlite://{}", path.display()))
+            .await
+            .expect("it opens");
+        sqlx::query("insert into workspaces (id, created_at_ms) values ('w', 0)")
+            .execute(db.pool())
+            .await
+            .expect("it is made");
+        let workspace = Workspace {
+            id: "w".into(),
+            langfuse: None,
+            webhook_secret: None,
+            slack: None,
+        };
+        Self {
+            db,
+            langfuse,
+            workspace,
+            _folder: folder,
+        }
+    }
+
+    fn connection(&self) -> &LangfuseConnection {
+        self.workspace.langfuse.as_ref().expect("it is connected")
+    }
+
+    async fn poll(&self) -> usize {
+        self.poll_by(1_000).await.expect("it polls")
+    }
+
+    async fn poll_by(&self, observations_a_page: usize) -> anyhow::Result<usize> {
+        let poll = Poll {
+            db: &self.db,
+            workspace: &self.workspace.id,
+            langfuse: self.connection(),
+            settled_before_ms: now_ms() - 30_000,
+            observations_a_page,
+        };
+        poll.run(|| false).await
+    }
+
+    async fn deliver(&self, id: &str, body: Value) {
+        let stored = store::insert_delivery(&self.db, &self.workspace.id, id, &body).await;
+        assert!(stored.expect("it is stored"));
+    }
+
+    async fn handle(&self) -> HashSet<Work> {
+        let deliveries = Deliveries {
+            db: &self.db,
+            workspace: &self.workspace,
+            settled_before_ms: now_ms() - 30_000,
+        };
+        deliveries.handle(|| false).await.expect("they are handled")
+    }
+
+    /// Deliveries neither handled nor given up.
+    async fn waiting(&self) -> i64 {
+        sqlx::query("select count(*) as waiting from deliveries where handled_at_ms is null")
+            .fetch_one(self.db.pool())
+            .await
+            .and_then(|row| row.try_get("waiting"))
+            .expect("it is counted")
+    }
+
+    async fn rows(&self) -> Vec<Stored> {
+        let rows = sqlx::query("select * from traces order by id")
+            .fetch_all(self.db.pool())
+            .await;
+        let flag = |row: &sqlx::any::AnyRow, key: &str| row.get::<i64, _>(key) == 1;
+        let read = |row: &sqlx::any::AnyRow| Stored {
+            trace: serde_json::from_str(row.get("payload")).expect("a trace"),
+            complete: flag(row, "complete"),
+            cleaned: flag(row, "cleaned"),
+            changed_at_ms: row.get("changed_at_ms"),
+        };
+        rows.expect("they are read").iter().map(read).collect()
+    }
+
+    async fn only(&self) -> Stored {
+        let mut rows = self.rows().await;
+        assert_eq!(rows.len(), 1);
+        rows.remove(0)
+    }
+}
+
+fn with(apis: Apis) -> Options {
+    Options {
+        apis,
+        ..Options::default()
+    }
+}
+
+/// So many seconds before now.
+fn ago(seconds: i64) -> String {
+    (Utc::now() - TimeDelta::seconds(seconds)).to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A trace that ended some seconds ago.
+fn ended(id: &str, seconds: i64) -> Value {
+    trace(id, &ago(seconds + 2), Some(&ago(seconds)))
+}
+
+#[tokio::test]
+async fn a_poll_stores_each_trace_once_and_a_second_changes_nothing() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        for id in ["a", "b"] {
+            world.langfuse.put_trace("p", ended(id, 60));
+        }
+        assert_eq!(world.poll().await, 2, "{apis:?}");
+        let first = world.rows().await;
+        assert_eq!(first.len(), 2);
+        assert!(first.iter().all(|row| row.complete && !row.cleaned));
+        assert_eq!(first[0].trace.input_text, "Q");
+        let old = now_ms() - first[0].changed_at_ms;
+        assert!(
+            (50_000..70_000).contains(&old),
+            "it last changed when it ended: {old}"
+        );
+        assert_eq!(world.poll().await, 0);
+        assert_eq!(world.rows().await[0].changed_at_ms, first[0].changed_at_ms);
+    }
+}
+
+#[tokio::test]
+async fn a_running_trace_is_complete_once_its_root_has_ended() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        world.langfuse.put_trace("p", trace("t", &ago(10), None));
+        world.poll().await;
+        assert!(!world.only().await.complete, "{apis:?}");
+        world
+            .langfuse
+            .put_trace("p", trace("t", &ago(10), Some(&ago(1))));
+        assert_eq!(world.poll().await, 1);
+        let row = world.only().await;
+        assert!(
+            row.complete
+                && row
+                    .trace
+                    .observations
+                    .iter()
+                    .all(|step| step.end_time.is_some())
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_comes_late_changes_a_trace_that_was_stored() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        let mut given = ended("t", 60);
+        world.langfuse.put_trace("p", given.clone());
+        world.poll().await;
+        let before = world.only().await;
+        let late = json!({"id": "late", "type": "TOOL", "name": "search", "input": "x", "output": "y",
+                          "startTime": ago(61), "endTime": ago(61)});
+        given["observations"]
+            .as_array_mut()
+            .expect("a list")
+            .push(late);
+        world.langfuse.put_trace("p", given);
+        world.poll().await;
+        let after = world.only().await;
+        assert_eq!(after.trace.tool_calls[0].name, "search", "{apis:?}");
+        assert!(after.complete && after.changed_at_ms > before.changed_at_ms);
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_ran_for_long_is_seen_to_end() {
+    let world = World::of(with(Apis::V4)).await;
+    world.langfuse.put_trace("p", trace("t", &ago(1_800), None));
+    world.poll().await;
+    assert!(!world.only().await.complete);
+    world
+        .langfuse
+        .put_trace("p", trace("t", &ago(1_800), Some(&ago(1))));
+    world.poll().await;
+    assert!(
+        world.only().await.complete,
+        "although it began long before the window"
+    );
+}
+
+#[tokio::test]
+async fn observations_stored_just_before_the_process_ended_still_become_their_trace() {
+    let world = World::of(with(Apis::V4)).await;
+    let mut given = ended("t", 60);
+    world.langfuse.put_trace("p", given.clone());
+    world.poll().await;
+    given["output"] = json!("changed");
+    world.langfuse.put_trace("p", given);
+    let client = &world.connection().client;
+    let page = client
+        .observations_of("t", None, 10)
+        .await
+        .expect("it answers");
+    let mut seen = arrive::Seen::new();
+    let kept =
+        arrive::keep_observations(&world.db, &world.workspace.id, &page.items, &mut seen).await;
+    kept.expect("they are stored");
+    assert!(
+        !world.only().await.complete,
+        "it is open until it is put together"
+    );
+    world.poll().await;
+    let row = world.only().await;
+    assert!(row.complete && row.trace.output_text == "changed");
+}
+
+#[tokio::test]
+async fn a_window_with_too_much_is_read_in_parts_and_nothing_is_left_out() {
+    let world = World::of(with(Apis::V4)).await;
+    for i in 0..40 {
+        world
+            .langfuse
+            .put_trace("p", ended(&format!("t{i:02}"), i * 60));
+    }
+    let mut polls = 0;
+    while store::poll_mark(&world.db, &world.workspace.id)
+        .await
+        .expect("it is read")
+        < Some(now_ms() - 10_000)
+    {
+        world.poll_by(1).await.expect("it polls");
+        polls += 1;
+        assert!(polls < 20, "the mark moves");
+    }
+    assert_eq!(world.rows().await.len(), 40);
+}
+
+#[tokio::test]
+async fn the_mark_stays_where_reading_failed() {
+    // The project, the API, three empty windows and one page; that window's second is one too many.
+    let world = World::of(Options {
+        requests_a_minute: Some(6),
+        ..with(Apis::V4)
+    })
+    .await;
+    world.langfuse.put_trace("p", ended("t", 60));
+    let error = world.poll_by(1).await.expect_err("the budget is spent");
+    assert!(error.to_string().contains("429"), "{error}");
+    let mark = store::poll_mark(&world.db, &world.workspace.id).await;
+    let behind = now_ms() - mark.expect("it is read").expect("three windows were read");
+    let minutes = behind / 60_000;
+    assert!((14..=16).contains(&minutes), "before the trace: {minutes}");
+}
+
+#[tokio::test]
+async fn what_langfuses_own_evaluators_do_is_no_trace_of_the_product() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        let mut own = ended("own", 60);
+        own["environment"] = json!("langfuse-llm-as-a-judge");
+        own["observations"][0]["environment"] = own["environment"].clone();
+        world.langfuse.put_trace("p", own);
+        world.langfuse.put_trace("p", ended("t", 60));
+        world.poll().await;
+        assert_eq!(world.only().await.trace.id, "t", "{apis:?}");
+    }
+}
+
+#[tokio::test]
+async fn unreadable_characters_are_replaced_and_said() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        let mut odd = ended("t", 60);
+        odd["output"] = json!({"text": "a\u{0}b"});
+        world.langfuse.put_trace("p", odd);
+        world.poll().await;
+        let row = world.only().await;
+        assert!(row.cleaned && row.complete, "{apis:?}");
+        assert_eq!(row.trace.output_text, "a\u{fffd}b");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_names_a_trace_brings_it_from_langfuse_and_the_poller_does_not_double_it() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        world.langfuse.put_trace("p", ended("t", 60));
+        let lie =
+            json!({"type": "trace", "trace": {"id": "t", "input": "a lie", "output": "a lie"}});
+        world.deliver("1", lie).await;
+        world.deliver("2", json!({"traceId": "t"})).await;
+        assert_eq!(
+            world.handle().await,
+            HashSet::from([Work::PostCards, Work::ScoreTraces])
+        );
+        let row = world.only().await;
+        assert_eq!(
+            (row.trace.input_text.as_str(), world.waiting().await),
+            ("Q", 0),
+            "{apis:?}"
+        );
+        world.poll().await;
+        assert_eq!(world.only().await.changed_at_ms, row.changed_at_ms);
+    }
+}
+
+#[tokio::test]
+async fn any_other_delivery_makes_the_poller_look() {
+    let world = World::of(with(Apis::Both)).await;
+    let bodies = [
+        json!({"type": "monitor-alert", "payload": {}}),
+        json!({}),
+        json!({"traceId": ""}),
+        json!({"trace": "text"}),
+        json!({"traceId": 7}),
+    ];
+    for (id, body) in bodies.into_iter().enumerate() {
+        world.deliver(&id.to_string(), body).await;
+    }
+    assert_eq!(world.handle().await, HashSet::from([Work::PollTraces]));
+    assert_eq!((world.waiting().await, world.rows().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_trace_that_langfuse_does_not_show_is_asked_for_again_but_not_for_ever() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        world.deliver("1", json!({"traceId": "later"})).await;
+        world.deliver("2", json!({"traceId": "never"})).await;
+        assert!(world.handle().await.is_empty());
+        assert_eq!(world.waiting().await, 2, "{apis:?}");
+        assert!(
+            !world.connection().health.is_resting(),
+            "the connection is well"
+        );
+        world.langfuse.put_trace("p", ended("later", 60));
+        for _ in 1..ATTEMPTS_MAX {
+            sqlx::query("update deliveries set received_at_ms = 0")
+                .execute(world.db.pool())
+                .await
+                .expect("time passes");
+            world.handle().await;
+        }
+        assert_eq!(
+            (world.waiting().await, world.only().await.trace.id.as_str()),
+            (0, "later")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_waits_while_langfuse_is_in_trouble() {
+    let world = World::of(with(Apis::Both)).await;
+    world.langfuse.put_trace("p", ended("t", 60));
+    world.deliver("1", json!({"traceId": "t"})).await;
+    world.connection().health.failed("down".to_owned(), None);
+    assert!(world.handle().await.is_empty());
+    assert_eq!((world.waiting().await, world.rows().await.len()), (1, 0));
+    world.connection().health.recovered();
+    world.handle().await;
+    assert_eq!((world.waiting().await, world.rows().await.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn without_an_api_key_a_signed_trace_is_taken_as_it_stands() {
+    let world = World::unconnected(standing_in(Options::default())).await;
+    world
+        .deliver("1", json!({"type": "trace", "trace": ended("t", 60)}))
+        .await;
+    world
+        .deliver("2", json!({"type": "trace", "trace": {"id": "only an id"}}))
+        .await;
+    let hints = world.handle().await;
+    assert!(hints.contains(&Work::PostCards));
+    let row = world.only().await;
+    assert!(row.complete && row.trace.id == "t");
+    assert_eq!(world.waiting().await, 0);
+}

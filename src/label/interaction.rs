@@ -1,0 +1,106 @@
+use serde::{Deserialize, Serialize};
+
+use super::message::{REASON_MAX, reason_modal};
+use super::store;
+use crate::app::App;
+use crate::domain::{AnnotatorId, Thumb, TraceId, WorkspaceId};
+use crate::jobs::Work;
+use crate::outbox::{self, Kind};
+use crate::slack::cut;
+use crate::workspace::Workspace;
+
+/// A click on a card's button, already verified as Slack's and as this workspace's.
+pub struct Thumbed<'a> {
+    /// What the card asks about.
+    pub trace: TraceId,
+    /// Who clicked.
+    pub annotator: AnnotatorId,
+    /// Which button.
+    pub thumb: Thumb,
+    /// Slack's `action_ts`, in microseconds: which of two clicks was the last.
+    pub acted_at_us: i64,
+    /// Opens a modal within three seconds.
+    pub trigger_id: Option<&'a str>,
+}
+
+/// What the modal needs to find the label again.
+#[derive(Serialize, Deserialize)]
+struct ReasonFor {
+    workspace: WorkspaceId,
+    trace: TraceId,
+}
+
+/// Stores the label, then asks for a reason after a 👎. Closing that modal loses nothing.
+pub async fn give_thumb(
+    app: &App,
+    workspace: &Workspace,
+    click: Thumbed<'_>,
+) -> anyhow::Result<()> {
+    let mut transaction = app.db.begin().await?;
+    store::insert_annotator(&mut *transaction, &workspace.id, &click.annotator).await?;
+    let counts = store::upsert_label(
+        &mut *transaction,
+        &workspace.id,
+        &click.trace,
+        &click.annotator,
+        click.thumb,
+        click.acted_at_us,
+    )
+    .await?;
+    if counts {
+        let subject = click.trace.as_str();
+        outbox::touch(&mut *transaction, &workspace.id, Kind::Card, subject).await?;
+    }
+    transaction.commit().await?;
+    if counts {
+        app.jobs.push(&workspace.id, Work::RefreshPosts).await?;
+        app.jobs.push(&workspace.id, Work::GenerateEval).await?;
+    }
+    if let (Thumb::Down, true, Some(trigger_id)) = (click.thumb, counts, click.trigger_id) {
+        ask_why(app, workspace, click.trace, trigger_id.to_owned());
+    }
+    Ok(())
+}
+
+/// Opens the reason modal beside the answer to Slack, which must not wait for it.
+fn ask_why(app: &App, workspace: &Workspace, trace: TraceId, trigger_id: String) {
+    let Some(slack) = &workspace.slack else {
+        return;
+    };
+    let client = slack.client.clone();
+    let reason_for = ReasonFor {
+        workspace: workspace.id.clone(),
+        trace,
+    };
+    let metadata = serde_json::to_string(&reason_for).expect("two texts are JSON");
+    app.tasks.spawn(async move {
+        if let Err(error) = client
+            .open_view(&trigger_id, &reason_modal(&metadata))
+            .await
+        {
+            tracing::warn!(trace.id = %reason_for.trace, %error, "the reason modal did not open");
+        }
+    });
+}
+
+/// Adds a submitted reason to the annotator's own label on the trace that the modal was opened for.
+///
+/// `false` where that label does not exist in a workspace of `team`.
+pub async fn give_reason(
+    app: &App,
+    team: &str,
+    annotator: &AnnotatorId,
+    private_metadata: &str,
+    reason: &str,
+) -> anyhow::Result<bool> {
+    let Ok(reason_for) = serde_json::from_str::<ReasonFor>(private_metadata) else {
+        return Ok(false);
+    };
+    let Some(workspace) = app.workspace_of_team(&reason_for.workspace, team).await? else {
+        return Ok(false);
+    };
+    let reason = cut(reason.trim(), REASON_MAX);
+    let comment = (!reason.is_empty()).then_some(reason.as_str());
+    let trace = &reason_for.trace;
+    Ok(store::set_comment(&app.db, &workspace.id, trace, annotator, comment).await?)
+}

@@ -1,0 +1,116 @@
+use sha2::{Digest, Sha256};
+
+use super::message::{CardView, card};
+use super::store;
+use crate::app::App;
+use crate::domain::{TraceId, WorkspaceId};
+use crate::outbox::{self, Kind};
+use crate::slack::Message;
+use crate::store::now_ms;
+use crate::workspace::{SlackConnection, Workspace};
+
+const HOUR_MS: i64 = 3_600_000;
+/// Once an eval exists, one trace in four is asked about, drawn at random.
+const SAMPLE_PROBABILITY: f64 = 0.25;
+
+/// Posts the cards of settled traces, as many as the channel's budget has left.
+pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+        return Ok(());
+    };
+    draw_sample(app, &workspace.id).await?;
+    let spent = store::cards_since(&app.db, &workspace.id, now_ms() - HOUR_MS).await?;
+    let left = (i64::from(app.settings.cards_per_hour) - spent).max(0);
+    for trace in store::without_card(&app.db, &workspace.id, left).await? {
+        if app.is_stopping() {
+            break;
+        }
+        post_card(app, workspace, slack, &trace).await?;
+    }
+    Ok(())
+}
+
+/// Decides about each newly settled trace whether people are asked, and keeps the probability.
+async fn draw_sample(app: &App, workspace: &WorkspaceId) -> anyhow::Result<()> {
+    let undecided = store::undecided(&app.db, workspace, app.settled_before_ms()).await?;
+    if undecided.is_empty() {
+        return Ok(());
+    }
+    let probability = match store::has_eval(&app.db, workspace).await? {
+        true => SAMPLE_PROBABILITY,
+        false => 1.0,
+    };
+    for trace in undecided {
+        let asked = draw(workspace, &trace) < probability;
+        store::decide(&app.db, workspace, &trace, probability, asked).await?;
+    }
+    Ok(())
+}
+
+/// A number in `[0, 1)` that depends on the trace alone, so that drawing again draws the same.
+fn draw(workspace: &WorkspaceId, trace: &TraceId) -> f64 {
+    let digest = Sha256::digest(format!("ask\n{workspace}\n{trace}"));
+    let (head, _) = digest.split_at(8);
+    let bits = u64::from_be_bytes(head.try_into().expect("eight bytes were split off"));
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+async fn post_card(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    trace: &TraceId,
+) -> anyhow::Result<()> {
+    if let Some(message) = card_of(app, workspace, trace).await? {
+        let subject = trace.as_str();
+        outbox::post_once(app, workspace, slack, Kind::Card, subject, None, message).await?;
+    }
+    Ok(())
+}
+
+/// Brings the tallies of posted cards up to date.
+pub async fn refresh_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+        return Ok(());
+    };
+    for stale in outbox::stale(&app.db, &workspace.id, Kind::Card).await? {
+        let trace = TraceId::from(stale.subject.as_str());
+        if let Some(message) = card_of(app, workspace, &trace).await? {
+            outbox::refresh(app, workspace, slack, Kind::Card, &stale, message).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn card_of(
+    app: &App,
+    workspace: &Workspace,
+    trace: &TraceId,
+) -> anyhow::Result<Option<Message>> {
+    let Some(found) = store::card_trace(&app.db, &workspace.id, trace).await? else {
+        return Ok(None);
+    };
+    let langfuse = workspace.langfuse.as_ref();
+    Ok(Some(card(&CardView {
+        trace: &found.trace,
+        url: langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())),
+        cleaned: found.cleaned,
+        tally: store::tally(&app.db, &workspace.id, trace).await?,
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn about_one_trace_in_four_is_drawn_and_always_the_same() {
+        let workspace = WorkspaceId::from("default");
+        let drawn = |i: usize| draw(&workspace, &TraceId::from(format!("trace-{i}")));
+        let asked = (0..4_000)
+            .filter(|i| drawn(*i) < SAMPLE_PROBABILITY)
+            .count();
+        assert!((900..1_100).contains(&asked), "{asked}");
+        assert_eq!(drawn(7), drawn(7));
+    }
+}

@@ -1,0 +1,191 @@
+use serde_json::{Value, json};
+
+use crate::domain::{Thumb, ToolCall, Trace};
+use crate::slack::{Message, actions, button, context, cut, escape};
+
+/// The buttons' `action_id`s and what they mean.
+pub const THUMB_ACTIONS: [(&str, Thumb); 3] = [
+    ("thumb_up", Thumb::Up),
+    ("thumb_down", Thumb::Down),
+    ("thumb_neutral", Thumb::Neutral),
+];
+/// The `callback_id` of the modal that asks for a reason.
+pub const REASON_CALLBACK: &str = "label_reason";
+/// A reason is one line.
+pub const REASON_MAX: usize = 500;
+
+const QUESTION_MAX: usize = 1_500;
+const ANSWER_MAX: usize = 2_800;
+const SOURCE_MAX: usize = 600;
+const SOURCES_SHOWN: usize = 3;
+const CALLS_SHOWN: usize = 8;
+const ARGUMENTS_MAX: usize = 120;
+
+/// How the thumbs of a trace add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub up: i64,
+    pub neutral: i64,
+    pub down: i64,
+}
+
+/// What a card shows beside the trace itself.
+pub struct CardView<'a> {
+    pub trace: &'a Trace,
+    /// The trace's page in Langfuse.
+    pub url: Option<String>,
+    /// Whether unreadable characters were replaced.
+    pub cleaned: bool,
+    pub tally: Tally,
+}
+
+/// The card: question, tool calls, sources, answer, three buttons, the tally.
+pub fn card(view: &CardView<'_>) -> Message {
+    let trace = view.trace;
+    let mut blocks = vec![labelled(
+        "Question",
+        &shown(&trace.input_text, QUESTION_MAX),
+    )];
+    if !trace.tool_calls.is_empty() {
+        blocks.push(context(&tool_lines(&trace.tool_calls)));
+    }
+    blocks.extend(sources(trace));
+    blocks.push(labelled("Answer", &shown(&trace.output_text, ANSWER_MAX)));
+    blocks.push(actions("thumbs", &thumb_buttons(&trace.id)));
+    blocks.push(context(&footer(view)));
+    Message {
+        text: cut(
+            &format!("Is this answer good? {}", escape(&trace.input_text)),
+            300,
+        ),
+        blocks,
+        metadata: None,
+    }
+}
+
+fn thumb_buttons(trace_id: &str) -> Vec<Value> {
+    THUMB_ACTIONS
+        .iter()
+        .map(|(action, thumb)| {
+            let (text, label) = match thumb {
+                Thumb::Up => ("👍 Good", "Good answer"),
+                Thumb::Down => ("👎 Bad", "Bad answer"),
+                Thumb::Neutral => ("😐 Neither", "Neither good nor bad"),
+            };
+            button(action, text, label, trace_id)
+        })
+        .collect()
+}
+
+/// A bold heading and text in which nothing has a meaning.
+fn labelled(heading: &str, text: &str) -> Value {
+    json!({"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [
+        {"type": "text", "text": format!("{heading}\n"), "style": {"bold": true}},
+        {"type": "text", "text": text},
+    ]}]})
+}
+
+/// Slack refuses empty text.
+fn shown(text: &str, max: usize) -> String {
+    match text.trim() {
+        "" => "(empty)".to_owned(),
+        text => cut(text, max),
+    }
+}
+
+fn tool_lines(calls: &[ToolCall]) -> String {
+    let line = |call: &ToolCall| {
+        let arguments = cut(&call.arguments.to_string(), ARGUMENTS_MAX);
+        let name = escape(&cut(&call.name, 80));
+        let mark = if call.error.is_some() {
+            "⚠️ failed: "
+        } else {
+            ""
+        };
+        format!("🔧 {mark}{name} {}", escape(&arguments))
+    };
+    let mut lines: Vec<String> = calls.iter().take(CALLS_SHOWN).map(line).collect();
+    if calls.len() > CALLS_SHOWN {
+        lines.push(format!(
+            "… and {} more tool calls",
+            calls.len() - CALLS_SHOWN
+        ));
+    }
+    lines.join("\n")
+}
+
+/// What was retrieved, for an answer can only be judged against it.
+fn sources(trace: &Trace) -> Vec<Value> {
+    let retrievals = trace
+        .observations
+        .iter()
+        .filter(|step| step.kind == "RETRIEVER");
+    retrievals
+        .map(|step| plain_text(&step.output))
+        .filter(|text| !text.trim().is_empty())
+        .take(SOURCES_SHOWN)
+        .map(|text| labelled("Retrieved", &shown(&text, SOURCE_MAX)))
+        .collect()
+}
+
+/// Strings as they are, lists line by line, the rest as JSON.
+fn plain_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let lines: Vec<String> = items.iter().map(plain_text).collect();
+            lines.join("\n")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn footer(view: &CardView<'_>) -> String {
+    let Tally { up, neutral, down } = view.tally;
+    let mut parts = vec![match (up, neutral, down) {
+        (0, 0, 0) => "No labels yet".to_owned(),
+        _ => format!("👍 {up} · 👎 {down} · 😐 {neutral}"),
+    }];
+    parts.extend(
+        view.trace
+            .name
+            .as_deref()
+            .map(|name| escape(&cut(name, 80))),
+    );
+    if let Some(latency) = view.trace.latency_ms {
+        parts.push(format!("{:.1} s", latency / 1000.0));
+    }
+    if view.cleaned {
+        parts.push("unreadable characters were replaced".to_owned());
+    }
+    if let Some(url) = &view.url {
+        parts.push(format!("<{}|Open in Langfuse>", url.replace('|', "%7C")));
+    }
+    parts.join(" · ")
+}
+
+/// The modal that asks why, after a 👎 that is already stored.
+pub fn reason_modal(private_metadata: &str) -> Value {
+    json!({
+        "type": "modal",
+        "callback_id": REASON_CALLBACK,
+        "private_metadata": private_metadata,
+        "title": {"type": "plain_text", "text": "What is wrong?"},
+        "submit": {"type": "plain_text", "text": "Save"},
+        "close": {"type": "plain_text", "text": "Skip"},
+        "blocks": [{
+            "type": "input",
+            "block_id": "reason",
+            "optional": true,
+            "label": {"type": "plain_text", "text": "In one line; your 👎 is already counted"},
+            "element": {
+                "type": "plain_text_input",
+                "action_id": "reason",
+                "max_length": REASON_MAX,
+                "focus_on_load": true,
+                "placeholder": {"type": "plain_text", "text": "It does not answer the question"},
+            },
+        }],
+    })
+}

@@ -1,0 +1,224 @@
+use sqlx::any::AnyRow;
+use sqlx::{Any, Executor, Row};
+
+use super::message::Tally;
+use crate::domain::{AnnotatorId, Thumb, Trace, TraceId, WorkspaceId};
+use crate::store::{Db, now_ms};
+
+/// A trace as its card needs it.
+pub struct CardTrace {
+    pub trace: Trace,
+    pub cleaned: bool,
+}
+
+/// Settled traces of which nobody has decided yet whether to ask about them, newest first.
+pub async fn undecided(
+    db: &Db,
+    workspace: &WorkspaceId,
+    settled_before_ms: i64,
+) -> sqlx::Result<Vec<TraceId>> {
+    let rows = sqlx::query(
+        "select id from traces
+         where workspace_id = $1 and asked is null and complete = 1 and changed_at_ms <= $2
+         order by started_at_ms desc limit 500",
+    )
+    .bind(workspace.as_str())
+    .bind(settled_before_ms)
+    .fetch_all(db.pool())
+    .await?;
+    let read = |row: &AnyRow| row.try_get::<String, _>("id").map(TraceId::from);
+    rows.iter().map(read).collect()
+}
+
+/// Writes down whether a trace is asked about and how probable that was; the first decision stays.
+pub async fn decide(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    probability: f64,
+    asked: bool,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update traces set asked = $1, ask_probability = $2
+         where workspace_id = $3 and id = $4 and asked is null",
+    )
+    .bind(i64::from(asked))
+    .bind(probability)
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
+/// Has a trace asked about by choice; its selection probability stays empty, for it was not drawn.
+pub async fn ask_for(db: &Db, workspace: &WorkspaceId, trace: &TraceId) -> sqlx::Result<()> {
+    sqlx::query(
+        "update traces set asked = 1, ask_probability = null
+         where workspace_id = $1 and id = $2 and (asked is null or asked = 0)",
+    )
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
+/// The traces to ask about whose card does not stand yet: chosen ones first, then the newest.
+pub async fn without_card(
+    db: &Db,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> sqlx::Result<Vec<TraceId>> {
+    let rows = sqlx::query(
+        "select id from traces
+         where workspace_id = $1 and asked = 1
+           and not exists (select 1 from posts where posts.workspace_id = traces.workspace_id
+                           and posts.kind = 'card' and posts.subject_id = traces.id
+                           and (posts.posted_at_ms is not null or posts.refusal is not null))
+         order by case when ask_probability is null then 0 else 1 end, started_at_ms desc
+         limit $2",
+    )
+    .bind(workspace.as_str())
+    .bind(limit)
+    .fetch_all(db.pool())
+    .await?;
+    let read = |row: &AnyRow| row.try_get::<String, _>("id").map(TraceId::from);
+    rows.iter().map(read).collect()
+}
+
+/// Cards claimed or posted since a time: what the channel's budget counts.
+pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sqlx::Result<i64> {
+    sqlx::query(
+        "select count(*) as cards from posts
+         where workspace_id = $1 and kind = 'card' and posted_at_ms > $2",
+    )
+    .bind(workspace.as_str())
+    .bind(since_ms)
+    .fetch_one(db.pool())
+    .await?
+    .try_get("cards")
+}
+
+/// Whether any eval version exists yet: from then on a sample is asked about.
+pub async fn has_eval(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<bool> {
+    let found = sqlx::query("select 1 from eval_versions where workspace_id = $1 limit 1")
+        .bind(workspace.as_str())
+        .fetch_optional(db.pool())
+        .await?;
+    Ok(found.is_some())
+}
+
+/// A trace for its card; `None` where the workspace has no such trace.
+pub async fn card_trace(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+) -> anyhow::Result<Option<CardTrace>> {
+    let row =
+        sqlx::query("select payload, cleaned from traces where workspace_id = $1 and id = $2")
+            .bind(workspace.as_str())
+            .bind(trace.as_str())
+            .fetch_optional(db.pool())
+            .await?;
+    let read = |row: AnyRow| {
+        Ok(CardTrace {
+            trace: serde_json::from_str(row.try_get("payload")?)?,
+            cleaned: row.try_get::<i64, _>("cleaned")? == 1,
+        })
+    };
+    row.map(read).transpose()
+}
+
+/// How the thumbs of a trace add up.
+pub async fn tally(db: &Db, workspace: &WorkspaceId, trace: &TraceId) -> sqlx::Result<Tally> {
+    let rows = sqlx::query(
+        "select label, count(*) as labels from labels
+         where workspace_id = $1 and trace_id = $2 group by label",
+    )
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    let mut tally = Tally::default();
+    for row in &rows {
+        let labels: i64 = row.try_get("labels")?;
+        match Thumb::parse(row.try_get("label")?) {
+            Some(Thumb::Up) => tally.up = labels,
+            Some(Thumb::Neutral) => tally.neutral = labels,
+            Some(Thumb::Down) => tally.down = labels,
+            None => {}
+        }
+    }
+    Ok(tally)
+}
+
+/// Makes the annotator known.
+pub async fn insert_annotator(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    annotator: &AnnotatorId,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into annotators (workspace_id, id, first_seen_at_ms) values ($1, $2, $3)
+         on conflict (workspace_id, id) do nothing",
+    )
+    .bind(workspace.as_str())
+    .bind(annotator.as_str())
+    .bind(now_ms())
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+/// Records a person's thumb: of several on one trace the last pressed wins, in whatever order they
+/// arrive; of two pressed at the same microsecond, the later to arrive. Says whether it counts.
+///
+/// A changed thumb keeps its first `labelled_at_ms`, and loses a reason that spoke for the other one.
+pub async fn upsert_label(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    annotator: &AnnotatorId,
+    thumb: Thumb,
+    acted_at_us: i64,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query(
+        "insert into labels (workspace_id, trace_id, annotator_id, label, acted_at_us, labelled_at_ms)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict (workspace_id, trace_id, annotator_id) do update
+         set comment = case when labels.label = excluded.label then labels.comment end,
+             label = excluded.label, acted_at_us = excluded.acted_at_us
+         where labels.acted_at_us <= excluded.acted_at_us",
+    )
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .bind(annotator.as_str())
+    .bind(thumb.as_str())
+    .bind(acted_at_us)
+    .bind(now_ms())
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// Adds the reason to a label that stands; says whether it does.
+pub async fn set_comment(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    annotator: &AnnotatorId,
+    comment: Option<&str>,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query(
+        "update labels set comment = $1
+         where workspace_id = $2 and trace_id = $3 and annotator_id = $4",
+    )
+    .bind(comment)
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .bind(annotator.as_str())
+    .execute(db.pool())
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}

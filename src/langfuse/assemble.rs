@@ -1,0 +1,140 @@
+use serde_json::{Map, Value, json};
+
+use super::TracePayload;
+
+/// The trace's fields that v4 puts on each of its observations, and their names on the trace.
+const ON_EVERY_OBSERVATION: [(&str, &str); 3] = [
+    ("traceName", "name"),
+    ("sessionId", "sessionId"),
+    ("userId", "userId"),
+];
+
+impl TracePayload {
+    /// Puts a trace together from v4's observations of it, in whatever order they come.
+    ///
+    /// The trace's input, output, metadata and time are its root's; name, session, user and tags
+    /// stand on every observation, and are the root's where that says. `None` without observations.
+    pub fn of_observations(observations: Vec<Map<String, Value>>) -> Option<Self> {
+        let root = root_of(&observations)?;
+        let mut trace = Map::new();
+        for (on_trace, on_root) in [
+            ("id", "traceId"),
+            ("timestamp", "startTime"),
+            ("input", "input"),
+            ("output", "output"),
+            ("metadata", "metadata"),
+        ] {
+            let value = root.get(on_root).cloned().unwrap_or_default();
+            trace.insert(on_trace.to_owned(), value);
+        }
+        let others = || std::iter::once(root).chain(&observations);
+        for (on_observation, on_trace) in ON_EVERY_OBSERVATION {
+            let said = others().find_map(|o| filled(o, on_observation));
+            // Without a trace name, Langfuse shows the root's own.
+            let said = said.or_else(|| filled(root, on_trace));
+            trace.insert(on_trace.to_owned(), said.cloned().unwrap_or_default());
+        }
+        let tags = others().find_map(|o| filled(o, "tags"));
+        trace.insert("tags".to_owned(), tags.cloned().unwrap_or_default());
+        trace.insert("observations".to_owned(), json!(observations));
+        Some(Self::from(trace))
+    }
+
+    /// Whether the trace's root has ended. One without a root is still to come.
+    pub fn has_ended(&self) -> bool {
+        let root =
+            |step: &&super::ObservationPayload| step.is_root.unwrap_or(step.parent_id.is_none());
+        let mut roots = self.observations.iter().filter(root).peekable();
+        roots.peek().is_some() && roots.all(|root| root.end_time.is_some() || root.kind == "EVENT")
+    }
+}
+
+/// A value that says something: not null, not an empty text or list.
+fn filled<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    fields.get(key).filter(|value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    })
+}
+
+/// The earliest of the roots; without one (it may come late) the earliest observation.
+fn root_of(observations: &[Map<String, Value>]) -> Option<&Map<String, Value>> {
+    let is_root = |o: &Map<String, Value>| match o.get("isRootObservation") {
+        Some(Value::Bool(said)) => *said,
+        _ => filled(o, "parentObservationId").is_none(),
+    };
+    observations.iter().min_by_key(|observation| {
+        let text = |key: &str| {
+            observation
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        (!is_root(observation), text("startTime"), text("id"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(values: &[Value]) -> Vec<Map<String, Value>> {
+        let object = |value: &Value| value.as_object().expect("a row is an object").clone();
+        values.iter().map(object).collect()
+    }
+
+    fn root() -> Value {
+        json!({"id": "r", "traceId": "t", "isRootObservation": true, "parentObservationId": "outside",
+               "startTime": "2026-01-01T00:00:01.000Z", "endTime": "2026-01-01T00:00:03.000Z",
+               "type": "SPAN", "name": "handle", "input": "Q", "output": "A", "metadata": {"k": 1}})
+    }
+
+    fn child() -> Value {
+        json!({"id": "c", "traceId": "t", "isRootObservation": false, "parentObservationId": "r",
+               "startTime": "2026-01-01T00:00:00.900Z", "endTime": null, "type": "GENERATION",
+               "input": "inner", "userId": "u", "sessionId": "", "traceName": "chat", "tags": ["x"]})
+    }
+
+    #[test]
+    fn order_of_arrival_does_not_change_the_trace() {
+        let one = TracePayload::of_observations(rows(&[root(), child()])).expect("a trace");
+        let other = TracePayload::of_observations(rows(&[child(), root()])).expect("a trace");
+        for trace in [&one, &other] {
+            assert_eq!(
+                (trace.id.as_str(), trace.name.as_deref()),
+                ("t", Some("chat"))
+            );
+            assert_eq!((&trace.input, &trace.output), (&json!("Q"), &json!("A")));
+            assert_eq!(
+                (trace.user_id.as_deref(), trace.session_id.as_deref()),
+                (Some("u"), None)
+            );
+            assert_eq!(
+                (&trace.tags, &trace.metadata),
+                (&vec!["x".to_owned()], &json!({"k": 1}))
+            );
+            assert!(
+                trace.has_ended(),
+                "the root has ended, whatever its children do"
+            );
+        }
+    }
+
+    #[test]
+    fn a_trace_whose_root_is_missing_or_runs_has_not_ended() {
+        let orphan = TracePayload::of_observations(rows(&[child()])).expect("a trace");
+        assert!(!orphan.has_ended());
+        let mut running = root();
+        running["endTime"] = Value::Null;
+        let running = TracePayload::of_observations(rows(&[running])).expect("a trace");
+        assert!(!running.has_ended());
+        assert_eq!(
+            running.name.as_deref(),
+            Some("handle"),
+            "the root's own name"
+        );
+        assert!(TracePayload::of_observations(Vec::new()).is_none());
+    }
+}

@@ -1,0 +1,22 @@
+//! Langfuse's public API: one client for the real service and for the playground.
+//!
+//! Traces are read by whichever of two APIs the server has: v4's observations or v3's traces. Both
+//! become a [`TracePayload`]. What comes back is another party's text: it is read leniently and within
+//! bounds, and never shows in an error.
+
+mod assemble;
+mod client;
+mod error;
+mod payload;
+mod reading;
+mod score;
+pub mod signature;
+
+pub use client::{Api, Client, Health, Project};
+pub use error::Error;
+pub use payload::{ObservationPayload, TracePayload};
+pub use reading::{OBSERVATIONS_MAX, Page, TRACES_MAX, Window};
+pub use score::{Score, ScoreType, ScoreValue};
+
+#[cfg(test)]
+mod tests;

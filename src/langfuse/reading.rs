@@ -1,0 +1,303 @@
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Client, Error};
+use crate::domain::lenient;
+
+/// The most observations that v4 gives at once.
+pub const OBSERVATIONS_MAX: usize = 1_000;
+/// The most traces that v3 lists at once.
+pub const TRACES_MAX: usize = 100;
+
+/// The field groups of v4 that a trace is made of.
+const FIELDS: &str = "core,basic,time,io,metadata,model,usage,trace_context";
+/// The same without what may be megabytes.
+const SMALL_FIELDS: &str = "core,basic,time,model,usage,trace_context";
+/// v4 cuts metadata values at this many characters unless their key is named.
+const METADATA_CUT: usize = 200;
+/// Metadata keys named at most: they stand in the address, which servers bound.
+const EXPANDED_KEYS_MAX: usize = 60;
+/// Keys longer than this stay cut.
+const EXPANDED_KEY_MAX: usize = 60;
+
+/// A span of time: `from` belongs to it, `to` does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first instant.
+    pub from: DateTime<Utc>,
+    /// The first instant after.
+    pub to: DateTime<Utc>,
+}
+
+/// A page of what was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// Objects as Langfuse gives them; of v4's observations, input and output are JSON where their
+    /// text is.
+    pub items: Vec<Map<String, Value>>,
+    /// v4's cursor, or v3's page number; `None` after the last page.
+    pub next: Option<String>,
+}
+
+/// Metadata keys whose values were seen cut; asked for in full from then on.
+pub(super) type Expansion = Mutex<BTreeSet<String>>;
+
+type Query = Vec<(&'static str, String)>;
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Vec<Value>,
+    #[serde(default)]
+    meta: Map<String, Value>,
+}
+
+impl Client {
+    /// v4: observations that started in `window`, `limit` at a time.
+    ///
+    /// A single observation too large to be read comes without input, output and metadata.
+    pub async fn observations(
+        &self,
+        window: Window,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let query = vec![
+            ("fromStartTime", millis(window.from)),
+            ("toStartTime", millis(window.to)),
+        ];
+        self.observations_by(query, cursor, limit).await
+    }
+
+    /// v4: observations that started between `oldest` and `since` and ended since then: what a look
+    /// at the start times after `since` would miss.
+    pub async fn observations_ended_late(
+        &self,
+        oldest: DateTime<Utc>,
+        since: DateTime<Utc>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let at = |column: &str, operator: &str, time| json!({"type": "datetime", "column": column, "operator": operator, "value": millis(time)});
+        let filter = json!([
+            at("startTime", ">=", oldest),
+            at("startTime", "<", since),
+            at("endTime", ">=", since),
+        ]);
+        let query = vec![("filter", filter.to_string())];
+        self.observations_by(query, cursor, limit).await
+    }
+
+    /// v4: the observations of one trace.
+    pub async fn observations_of(
+        &self,
+        trace_id: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let query = vec![("traceId", trace_id.to_owned())];
+        self.observations_by(query, cursor, limit).await
+    }
+
+    /// v3: one line for each trace that began in `window`, oldest first; without its observations'
+    /// contents. `page` is a former [`Page::next`].
+    pub async fn traces(&self, window: Window, page: Option<&str>) -> Result<Page, Error> {
+        let number: u64 = page.and_then(|page| page.parse().ok()).unwrap_or(1);
+        let query = [
+            ("page", number.to_string()),
+            ("limit", TRACES_MAX.to_string()),
+            ("fromTimestamp", millis(window.from)),
+            ("toTimestamp", millis(window.to)),
+            ("orderBy", "timestamp.asc".to_owned()),
+            ("fields", "core,observations,metrics".to_owned()),
+        ];
+        let answer: Answer = self.get("list traces", "traces", &query).await?;
+        let pages = answer.meta.get("totalPages").and_then(Value::as_u64);
+        let is_last = answer.data.is_empty() || pages.is_some_and(|pages| number >= pages);
+        Ok(Page {
+            items: objects(answer.data),
+            next: (!is_last).then(|| (number + 1).to_string()),
+        })
+    }
+
+    /// v3: a trace with all it has; `None` where Langfuse does not have it, or not yet.
+    pub async fn trace(&self, trace_id: &str) -> Result<Option<Map<String, Value>>, Error> {
+        let path = format!("traces/{trace_id}");
+        // A slash or a dot in an id would name another route.
+        if trace_id.is_empty() || trace_id.contains('/') || trace_id.starts_with('.') {
+            return Ok(None);
+        }
+        match self.get("read a trace", &path, &[]).await {
+            Ok(trace) => Ok(Some(trace)),
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn observations_by(
+        &self,
+        query: Query,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        let mut limit = limit.clamp(1, OBSERVATIONS_MAX);
+        loop {
+            match self.observations_page(&query, cursor, limit, FIELDS).await {
+                Err(Error::TooLarge { .. }) if limit > 1 => limit = limit.div_ceil(8),
+                Err(Error::TooLarge { .. }) => {
+                    return self
+                        .observations_page(&query, cursor, 1, SMALL_FIELDS)
+                        .await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// A page with whole metadata: asked for once more where a value came cut and its key is new.
+    async fn observations_page(
+        &self,
+        query: &Query,
+        cursor: Option<&str>,
+        limit: usize,
+        fields: &str,
+    ) -> Result<Page, Error> {
+        let mut answer = self.observations_once(query, cursor, limit, fields).await?;
+        if self.learn_cut_keys(&answer.data) {
+            answer = self.observations_once(query, cursor, limit, fields).await?;
+        }
+        let next = answer.meta.get("cursor").and_then(Value::as_str);
+        // A cursor that leads back to itself would never end.
+        let next = next.filter(|next| !next.is_empty() && Some(*next) != cursor);
+        let next = next.map(str::to_owned);
+        let mut items = objects(answer.data);
+        items.iter_mut().for_each(parse_texts);
+        Ok(Page { items, next })
+    }
+
+    async fn observations_once(
+        &self,
+        query: &Query,
+        cursor: Option<&str>,
+        limit: usize,
+        fields: &str,
+    ) -> Result<Answer, Error> {
+        let mut query = query.clone();
+        query.push(("limit", limit.to_string()));
+        query.push(("fields", fields.to_owned()));
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        let keys = self.expanded_keys();
+        if !keys.is_empty() {
+            query.push(("expandMetadata", keys));
+        }
+        self.get("list observations", "v2/observations", &query)
+            .await
+    }
+
+    fn expanded_keys(&self) -> String {
+        let keys = self.expansion.lock().expect("no holder of the lock panics");
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        keys.join(",")
+    }
+
+    /// Notes the keys of cut values; says whether there is a new one.
+    fn learn_cut_keys(&self, observations: &[Value]) -> bool {
+        let mut known = self.expansion.lock().expect("no holder of the lock panics");
+        let before = known.len();
+        for key in observations
+            .iter()
+            .filter_map(|o| o["metadata"].as_object())
+            .flat_map(cut_keys)
+        {
+            if known.len() < EXPANDED_KEYS_MAX {
+                known.insert(key.clone());
+            }
+        }
+        known.len() > before
+    }
+}
+
+/// The keys of values that look cut, as far as they can be named in the address.
+fn cut_keys(metadata: &Map<String, Value>) -> impl Iterator<Item = &String> {
+    metadata.iter().filter_map(|(key, value)| {
+        let is_cut = value
+            .as_str()
+            .is_some_and(|text| text.chars().count() >= METADATA_CUT);
+        let is_nameable = key.len() <= EXPANDED_KEY_MAX && !key.contains(',');
+        (is_cut && is_nameable).then_some(key)
+    })
+}
+
+/// v4 gives inputs, outputs and metadata values as text. Objects and lists in it become JSON; any
+/// other text stays, for a lone number or a quoted word is more often a text than JSON.
+fn parse_texts(observation: &mut Map<String, Value>) {
+    for key in ["input", "output"] {
+        if let Some(value) = observation.get_mut(key) {
+            parse_container(value);
+        }
+    }
+    if let Some(Value::Object(metadata)) = observation.get_mut("metadata") {
+        metadata.values_mut().for_each(parse_container);
+    }
+}
+
+fn parse_container(value: &mut Value) {
+    let Value::String(text) = &*value else {
+        return;
+    };
+    if !text.trim_start().starts_with(['{', '[']) {
+        return;
+    }
+    if let Ok((parsed, _)) = lenient::parse(text.as_bytes()) {
+        *value = parsed;
+    }
+}
+
+fn objects(items: Vec<Value>) -> Vec<Map<String, Value>> {
+    let object = |item| match item {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    };
+    items.into_iter().filter_map(object).collect()
+}
+
+/// As Langfuse takes times.
+pub(super) fn millis(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_and_lists_in_texts_become_json_and_other_text_stays() {
+        for (text, expected) in [
+            (json!("[1]"), json!([1])),
+            (json!(" {\"a\": \"x\\u0000\"}"), json!({"a": "x\u{fffd}"})),
+            (json!("{not json"), json!("{not json")),
+            (json!("42"), json!("42")),
+            (json!("\"quoted\""), json!("\"quoted\"")),
+            (json!(null), json!(null)),
+        ] {
+            let mut value = text.clone();
+            parse_container(&mut value);
+            assert_eq!(value, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_long_metadata_values_with_nameable_keys_are_asked_for_again() {
+        let long = "x".repeat(METADATA_CUT);
+        let Value::Object(metadata) = json!({
+            "long": long, "short": "x", "with,comma": long, "number": 1, "k".repeat(61): long
+        }) else {
+            panic!("it is an object")
+        };
+        let keys: Vec<&String> = cut_keys(&metadata).collect();
+        assert_eq!(keys, ["long"]);
+    }
+}

@@ -1,0 +1,119 @@
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::PlaceConfig;
+use super::langfuse::Recorded;
+use crate::domain::{AnnotatorId, AnnotatorLabel, Thumb};
+use crate::store::embedded_path;
+
+/// Who gave a label of which the source names no rater.
+const UNNAMED: &str = "annotator";
+
+const GROUNDED: &str = include_str!("../../examples/wow_grounded.jsonl");
+const JSON_ANSWERS: &str = include_str!("../../examples/math_json_format.jsonl");
+const SNIPPETS: &str = include_str!("../../examples/conala_code_grades.jsonl");
+
+/// A line of `examples/`.
+#[derive(Deserialize)]
+struct Line {
+    trace: Value,
+    label: Thumb,
+    #[serde(default)]
+    labels: Vec<AnnotatorLabel>,
+    comment: Option<String>,
+}
+
+/// The three channels with the traces of `examples/`.
+pub fn places() -> Vec<PlaceConfig> {
+    let place = |workspace: &str, channel: &str, topic: &str, lines: &str| PlaceConfig {
+        workspace: workspace.to_owned(),
+        channel: channel.to_owned(),
+        topic: topic.to_owned(),
+        recorded: lines.lines().map(recorded).collect(),
+    };
+    vec![
+        place(
+            "default",
+            "grounded-replies",
+            "Chat replies. Good: all it says is in the retrieved sentence.",
+            GROUNDED,
+        ),
+        place(
+            "json-answers",
+            "json-answers",
+            "Maths answers. Good: exactly the JSON that was asked for.",
+            JSON_ANSWERS,
+        ),
+        place(
+            "code-snippets",
+            "code-snippets",
+            "One-line Python, graded by several developers. Hard: code alone can't decide it.",
+            SNIPPETS,
+        ),
+    ]
+}
+
+fn recorded(line: &str) -> Recorded {
+    let line: Line = serde_json::from_str(line).expect("the bundled lines are valid");
+    let labels = match line.labels.is_empty() {
+        false => line.labels,
+        true => vec![AnnotatorLabel {
+            annotator: AnnotatorId::from(UNNAMED),
+            label: line.label,
+            comment: line.comment,
+        }],
+    };
+    Recorded {
+        trace: line.trace,
+        label: line.label,
+        labels,
+    }
+}
+
+/// Where the playground keeps its state: beside the embedded database, or else below `data/`.
+pub fn folder(database_url: &str) -> PathBuf {
+    match embedded_path(database_url) {
+        Some(path) => PathBuf::from(format!("{path}.playground")),
+        None => PathBuf::from("data/playground"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_bundled_traces_have_both_classes_and_a_label_each() {
+        let sizes: Vec<usize> = places().iter().map(|place| place.recorded.len()).collect();
+        assert_eq!(sizes, [200, 200, 120]);
+        for place in places() {
+            let labels: BTreeSet<Thumb> = place.recorded.iter().map(|r| r.label).collect();
+            assert!(labels.contains(&Thumb::Up) && labels.contains(&Thumb::Down));
+            assert!(
+                place
+                    .recorded
+                    .iter()
+                    .all(|recorded| !recorded.labels.is_empty())
+            );
+            let ids: BTreeSet<&str> = place
+                .recorded
+                .iter()
+                .filter_map(|r| r.trace["id"].as_str())
+                .collect();
+            assert_eq!(ids.len(), place.recorded.len(), "{}", place.channel);
+        }
+    }
+
+    #[test]
+    fn the_state_is_beside_an_embedded_database() {
+        assert_eq!(
+            folder("sqlite://data/x.db"),
+            PathBuf::from("data/x.db.playground")
+        );
+        assert_eq!(folder("postgres://h/d"), PathBuf::from("data/playground"));
+    }
+}

@@ -1,0 +1,177 @@
+//! A stand-in for Langfuse: its public API and a page for each trace, over recorded traces.
+//!
+//! Takes recorded traces and releases them one by one as if they happened now; gives them out by v4's
+//! observations, v3's traces, or both; keeps the scores it is given. It answers as Langfuse does, wrong
+//! keys, wrong bodies and rate limits included, so that one client is tried and tested against one
+//! implementation. What happened is in a journal, so a process that is killed goes on where it was.
+
+mod access;
+mod api;
+mod observations;
+mod page;
+mod query;
+mod recorded;
+mod scores;
+mod state;
+mod traces;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::domain::{AnnotatorLabel, Thumb};
+use state::State;
+
+/// The stand-in; clones share what it holds.
+#[derive(Clone)]
+pub struct Langfuse {
+    state: Arc<Mutex<State>>,
+    apis: Apis,
+}
+
+/// A project and the traces that were recorded for it.
+pub struct ProjectConfig {
+    /// As it stands in addresses.
+    pub id: String,
+    /// As people see it.
+    pub name: String,
+    /// The user of Basic auth.
+    pub public_key: String,
+    /// The password of Basic auth.
+    pub secret_key: SecretString,
+    /// In the order in which they are released.
+    pub recorded: Vec<Recorded>,
+}
+
+/// A trace with what annotators said of it.
+pub struct Recorded {
+    /// A Langfuse trace detail; its `id` is unique in the project.
+    pub trace: Value,
+    /// The consensus label.
+    pub label: Thumb,
+    /// Each annotator's own label: at least one, by a lone recorded annotator where the source names
+    /// none.
+    pub labels: Vec<AnnotatorLabel>,
+}
+
+/// Which of Langfuse's reading APIs there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Apis {
+    /// Observations only, as on Langfuse Cloud: v3's routes answer 410.
+    V4,
+    /// Traces only, as before v4: v4's route answers 404.
+    V3,
+    /// Both, as while a server is being upgraded.
+    #[default]
+    Both,
+}
+
+/// How the stand-in behaves.
+#[derive(Default)]
+pub struct Options {
+    /// Where to keep what happened; `None` keeps it in memory only.
+    pub journal: Option<PathBuf>,
+    /// Which reading APIs there are.
+    pub apis: Apis,
+    /// API requests that a project may make within a minute; `None` is 10,000.
+    pub requests_a_minute: Option<u32>,
+}
+
+/// A score as the trace's page shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoreOverview {
+    /// The score's name.
+    pub name: String,
+    /// `True`, `False`, a category or a number.
+    pub value: String,
+    /// Why.
+    pub comment: Option<String>,
+}
+
+/// A trace as a list shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceOverview {
+    /// The trace's id.
+    pub id: String,
+    /// Empty where it has none.
+    pub name: String,
+    /// The start of its input, as text.
+    pub input: String,
+    /// The start of its output, as text.
+    pub output: String,
+    /// RFC 3339, UTC.
+    pub timestamp: String,
+    /// Its scores, oldest first.
+    pub scores: Vec<ScoreOverview>,
+}
+
+impl Langfuse {
+    /// Opens the stand-in; what its journal holds has happened already.
+    ///
+    /// # Errors
+    /// The journal cannot be read or made.
+    pub fn open(projects: Vec<ProjectConfig>, options: Options) -> anyhow::Result<Self> {
+        let state = State::open(
+            projects,
+            options.journal.as_deref(),
+            options.requests_a_minute,
+        )?;
+        Ok(Self {
+            state: Arc::new(Mutex::new(state)),
+            apis: options.apis,
+        })
+    }
+
+    /// The API under `/api/public/` and the traces' pages; may be nested anywhere.
+    pub fn router(&self) -> Router {
+        api::router(self.clone())
+    }
+
+    /// Lets the next `count` recorded traces happen, each ending now; gives their ids.
+    pub fn release(&self, project_id: &str, count: usize) -> Vec<String> {
+        self.locked().release(project_id, count)
+    }
+
+    /// How many recorded traces are not released yet.
+    pub fn waiting(&self, project_id: &str) -> usize {
+        self.locked()
+            .project(project_id)
+            .map_or(0, |project| project.waiting())
+    }
+
+    /// Puts a trace there as it stands, or in place of the one of its id.
+    pub fn put_trace(&self, project_id: &str, trace: Value) {
+        self.locked().put_trace(project_id, trace);
+    }
+
+    /// What the recorded annotators said of a trace; none for an unknown one.
+    pub fn recorded_labels(&self, trace_id: &str) -> Vec<AnnotatorLabel> {
+        self.locked().recorded_labels(trace_id)
+    }
+
+    /// The project's traces, newest first.
+    pub fn traces(&self, project_id: &str) -> Vec<TraceOverview> {
+        let state = self.locked();
+        let project = state.project(project_id);
+        project.map(page::overviews).unwrap_or_default()
+    }
+
+    /// The project's scores as `GET /api/public/v2/scores` gives them, oldest first.
+    pub fn scores(&self, project_id: &str) -> Vec<Value> {
+        let state = self.locked();
+        let project = state.project(project_id);
+        project
+            .map(|project| project.scores.clone())
+            .unwrap_or_default()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of the lock panics")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,206 @@
+//! What the stand-in holds, and how the journal brings it back.
+
+use std::path::Path;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::access::Access;
+use super::recorded::{ending_at, recorded_id};
+use super::{ProjectConfig, Recorded, observations};
+use crate::domain::AnnotatorLabel;
+use crate::playground::journal::Journal;
+
+pub struct State {
+    projects: Vec<Project>,
+    journal: Journal,
+}
+
+/// A project and what has happened in it.
+pub struct Project {
+    pub id: String,
+    pub name: String,
+    pub access: Access,
+    /// In the order in which they came.
+    pub traces: Vec<Stored>,
+    /// As v2 gives them, in the order in which they came.
+    pub scores: Vec<Value>,
+    /// As `GET /api/public/score-configs` gives them.
+    pub configs: Vec<Value>,
+    recorded: Vec<Recorded>,
+}
+
+/// A trace in both APIs' forms.
+pub struct Stored {
+    pub id: String,
+    /// v3's detail, without what depends on the project's scores.
+    pub detail: Value,
+    /// v4's rows.
+    pub observations: Vec<Value>,
+}
+
+impl State {
+    pub fn open(
+        projects: Vec<ProjectConfig>,
+        journal: Option<&Path>,
+        requests_a_minute: Option<u32>,
+    ) -> anyhow::Result<Self> {
+        let (journal, entries) =
+            Journal::open(journal).context("the playground's journal cannot be opened")?;
+        let projects = projects
+            .into_iter()
+            .map(|config| Project::new(config, requests_a_minute));
+        let mut state = Self {
+            projects: projects.collect(),
+            journal,
+        };
+        for entry in &entries {
+            state.apply(entry);
+        }
+        Ok(state)
+    }
+
+    pub fn project(&self, id: &str) -> Option<&Project> {
+        self.projects.iter().find(|project| project.id == id)
+    }
+
+    pub fn project_mut(&mut self, id: &str) -> Option<&mut Project> {
+        self.projects.iter_mut().find(|project| project.id == id)
+    }
+
+    /// The project whose keys these are.
+    pub fn project_of(&mut self, public_key: &str, secret_key: &str) -> Option<&mut Project> {
+        let mut projects = self.projects.iter_mut();
+        projects.find(|project| project.access.admits(public_key, secret_key))
+    }
+
+    pub fn recorded_labels(&self, trace_id: &str) -> Vec<AnnotatorLabel> {
+        let mut recorded = self.projects.iter().flat_map(|project| &project.recorded);
+        let found = recorded.find(|recorded| recorded_id(recorded) == trace_id);
+        found
+            .map(|recorded| recorded.labels.clone())
+            .unwrap_or_default()
+    }
+
+    pub fn release(&mut self, project_id: &str, count: usize) -> Vec<String> {
+        let Some(project) = self.project(project_id) else {
+            return Vec::new();
+        };
+        let waiting = project
+            .recorded
+            .iter()
+            .filter(|recorded| !project.has(recorded_id(recorded)));
+        let ids: Vec<String> = waiting
+            .take(count)
+            .map(|r| recorded_id(r).to_owned())
+            .collect();
+        let now_ms = Utc::now().timestamp_millis();
+        for id in &ids {
+            self.record(
+                json!({"release": {"project": project_id, "trace": id, "ended_at_ms": now_ms}}),
+            );
+        }
+        ids
+    }
+
+    pub fn put_trace(&mut self, project_id: &str, trace: Value) {
+        self.record(json!({"trace": {"project": project_id, "detail": trace}}));
+    }
+
+    pub fn put_score(&mut self, project_id: &str, score: &Value) {
+        self.record(json!({"score": {"project": project_id, "score": score}}));
+    }
+
+    pub fn put_config(&mut self, project_id: &str, config: &Value) {
+        self.record(json!({"config": {"project": project_id, "config": config}}));
+    }
+
+    /// Writes down what happens, and lets it happen.
+    fn record(&mut self, entry: Value) {
+        if let Err(error) = self.journal.append(&entry) {
+            tracing::error!(%error, "the playground's journal cannot be written; a restart forgets");
+        }
+        self.apply(&entry);
+    }
+
+    /// An entry about a project or a recorded trace that is no more has no effect.
+    fn apply(&mut self, entry: &Value) {
+        let Some((kind, body)) = entry.as_object().and_then(|entry| entry.iter().next()) else {
+            return;
+        };
+        let Some(project) = self.project_mut(body["project"].as_str().unwrap_or_default()) else {
+            return;
+        };
+        match kind.as_str() {
+            "release" => project.happen(body),
+            "trace" => project.store(body["detail"].clone()),
+            "score" => replace_by_id(&mut project.scores, &body["score"]),
+            "config" => replace_by_id(&mut project.configs, &body["config"]),
+            _ => {}
+        }
+    }
+}
+
+impl Project {
+    fn new(config: ProjectConfig, requests_a_minute: Option<u32>) -> Self {
+        Self {
+            id: config.id,
+            name: config.name,
+            access: Access::new(config.public_key, config.secret_key, requests_a_minute),
+            traces: Vec::new(),
+            scores: Vec::new(),
+            configs: Vec::new(),
+            recorded: config.recorded,
+        }
+    }
+
+    pub fn waiting(&self) -> usize {
+        let waiting = self
+            .recorded
+            .iter()
+            .filter(|recorded| !self.has(recorded_id(recorded)));
+        waiting.count()
+    }
+
+    pub fn trace(&self, id: &str) -> Option<&Stored> {
+        self.traces.iter().find(|trace| trace.id == id)
+    }
+
+    fn has(&self, trace_id: &str) -> bool {
+        self.trace(trace_id).is_some()
+    }
+
+    fn happen(&mut self, body: &Value) {
+        let id = body["trace"].as_str().unwrap_or_default();
+        let ended = body["ended_at_ms"]
+            .as_i64()
+            .and_then(DateTime::from_timestamp_millis);
+        let recorded = self
+            .recorded
+            .iter()
+            .find(|recorded| recorded_id(recorded) == id);
+        if let (Some(recorded), Some(ended)) = (recorded, ended) {
+            self.store(ending_at(&recorded.trace, ended));
+        }
+    }
+
+    fn store(&mut self, detail: Value) {
+        let stored = Stored {
+            id: detail["id"].as_str().unwrap_or_default().to_owned(),
+            observations: observations::rows_of(&self.id, &detail),
+            detail,
+        };
+        match self.traces.iter_mut().find(|trace| trace.id == stored.id) {
+            Some(known) => *known = stored,
+            None => self.traces.push(stored),
+        }
+    }
+}
+
+fn replace_by_id(list: &mut Vec<Value>, new: &Value) {
+    match list.iter_mut().find(|known| known["id"] == new["id"]) {
+        Some(known) => *known = new.clone(),
+        None => list.push(new.clone()),
+    }
+}

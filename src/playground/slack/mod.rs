@@ -1,0 +1,151 @@
+//! The stand-in for Slack: one team, its channels, and the Web API that apps talk to.
+//!
+//! What comes in: calls of the Web API (`api`), uploads (`files`), and clicks of the page (`clicks`),
+//! which go out as Slack's signed interactions. Everything that a team would still show tomorrow is in
+//! a journal before it is answered for. Nothing here knows what iofold's messages mean.
+
+mod api;
+mod arguments;
+mod blocks;
+mod clicks;
+mod files;
+mod rate;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::Router;
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::watch;
+use url::Url;
+
+pub use clicks::ClickError;
+pub use rate::RateLimits;
+pub use state::{BOT_USER_ID, Channel, Click, File, Message, State, TEAM_ID, User, View};
+
+use self::rate::RateCounter;
+use self::state::Entry;
+use super::journal::Journal;
+
+/// Slack gives an app this long to acknowledge.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(3);
+
+/// What a team is made of.
+pub struct TeamConfig {
+    /// The channels; the app is in all of them.
+    pub channels: Vec<Channel>,
+    /// The people; the app's own user comes by itself.
+    pub users: Vec<User>,
+    /// The app's token.
+    pub bot_token: SecretString,
+    /// Signs what goes to the app.
+    pub signing_secret: SecretString,
+    /// Where the app takes interactions.
+    pub interactions_url: Url,
+    /// The team's own address, below which messages have permalinks; ends in a slash.
+    pub team_url: Url,
+    /// Where this stand-in is mounted, ending in a slash: `…/playground/slack/`.
+    pub base_url: Url,
+    /// How strictly calls are counted.
+    pub rate_limits: RateLimits,
+}
+
+/// The stand-in; cheap to clone.
+#[derive(Clone)]
+pub struct Slack(Arc<Parts>);
+
+struct Parts {
+    config: TeamConfig,
+    http: reqwest::Client,
+    journal: Journal,
+    state: Mutex<State>,
+    rates: Mutex<RateCounter>,
+    changed: watch::Sender<u64>,
+}
+
+impl Slack {
+    /// The team as its journal left it.
+    ///
+    /// # Errors
+    /// Lines of the journal that are not the stand-in's own.
+    pub fn open(config: TeamConfig, journal: Journal, lines: Vec<Value>) -> anyhow::Result<Self> {
+        let mut state = State::default();
+        for line in lines {
+            state.apply(serde_json::from_value(line)?);
+        }
+        let rates = Mutex::new(RateCounter::new(config.rate_limits));
+        let changed = watch::Sender::new(state.change);
+        let http = reqwest::Client::builder()
+            .timeout(ACKNOWLEDGE_WITHIN)
+            .build()?;
+        Ok(Self(Arc::new(Parts {
+            config,
+            http,
+            journal,
+            state: Mutex::new(state),
+            rates,
+            changed,
+        })))
+    }
+
+    /// The Web API under `api/`, uploads under `upload/`, `response_url`s under `actions/`.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .merge(api::routes())
+            .merge(files::routes())
+            .with_state(self.clone())
+    }
+
+    /// The team's channels.
+    pub fn channels(&self) -> &[Channel] {
+        &self.0.config.channels
+    }
+
+    /// The channel of this id.
+    pub fn channel(&self, id: &str) -> Option<&Channel> {
+        self.channels().iter().find(|channel| channel.id == id)
+    }
+
+    /// The team's people.
+    pub fn users(&self) -> &[User] {
+        &self.0.config.users
+    }
+
+    /// The person of this id or handle.
+    pub fn user(&self, id_or_name: &str) -> Option<&User> {
+        let mut users = self.users().iter();
+        users.find(|user| user.id == id_or_name || user.name == id_or_name)
+    }
+
+    /// What the team holds now; never kept across an await.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().expect("no holder of the lock panics")
+    }
+
+    /// Tells of changes: the number of them so far.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// Tells of a change that is none of the team's own.
+    pub fn touch(&self) {
+        let mut state = self.state();
+        state.change += 1;
+        self.tell(&state);
+    }
+
+    /// Writes the entry down, then makes it true.
+    fn record(&self, state: &mut State, entry: Entry) -> std::io::Result<()> {
+        let line = serde_json::to_value(&entry).expect("an entry is JSON");
+        self.0.journal.append(&line)?;
+        state.apply(entry);
+        self.tell(state);
+        Ok(())
+    }
+
+    fn tell(&self, state: &State) {
+        self.0.changed.send_replace(state.change);
+    }
+}

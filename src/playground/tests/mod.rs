@@ -1,0 +1,187 @@
+mod annotators;
+mod clicks;
+mod page;
+mod web_api;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use axum::{Json, Router};
+use reqwest::StatusCode;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::domain::{AnnotatorId, AnnotatorLabel, Thumb};
+use crate::slack::{Message, actions, button, is_signed, section};
+
+/// A playground that runs, and an app behind it that notes what Slack sends.
+struct Running {
+    address: SocketAddr,
+    playground: Playground,
+    http: reqwest::Client,
+    slack: crate::slack::Client,
+    received: Arc<Mutex<Vec<Value>>>,
+    /// What the app answers next; null is an empty answer.
+    answer: Arc<Mutex<Value>>,
+}
+
+fn config(address: SocketAddr) -> PlaygroundConfig {
+    let recorded = Recorded {
+        trace: json!({"id": "t1"}),
+        label: Thumb::Down,
+        labels: vec![AnnotatorLabel {
+            annotator: AnnotatorId::from("grader4"),
+            label: Thumb::Down,
+            comment: Some("it is made up".to_owned()),
+        }],
+    };
+    PlaygroundConfig {
+        address,
+        interactions_url: interactions_url(address),
+        places: vec![PlaceConfig {
+            workspace: "default".to_owned(),
+            channel: "answers".to_owned(),
+            topic: "Answers.".to_owned(),
+            recorded: vec![recorded],
+        }],
+        folder: None,
+        releases_by_itself: false,
+        rate_limits: RateLimits::Lifted,
+        apis: Apis::Both,
+        requests_a_minute: None,
+        annotator_pause: Duration::ZERO,
+        labels_wanted: 20,
+    }
+}
+
+impl Running {
+    async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut PlaygroundConfig)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut config = config(address);
+        change(&mut config);
+        let playground = Playground::open(config).unwrap();
+        let place = playground.places().remove(0);
+        let slack = crate::slack::Client::new(&place.slack_api_url, &place.bot_token).unwrap();
+        let (received, answer) = (Arc::default(), Arc::default());
+        let app = app(&playground, Arc::clone(&received), Arc::clone(&answer));
+        let app = app.nest_service("/playground", router(playground.clone()));
+        tokio::spawn(axum::serve(listener, app).into_future());
+        Self {
+            address,
+            playground,
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
+            slack,
+            received,
+            answer,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/playground/{path}", self.address)
+    }
+
+    fn channel(&self) -> String {
+        self.playground.places().remove(0).channel
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.http
+            .get(self.url(path))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let answer = self
+            .http
+            .post(self.url(path))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// A call of the Web API by hand.
+    async fn call(&self, method: &str, body: &Value) -> Value {
+        let token = self.playground.places().remove(0).bot_token;
+        let request = self.http.post(self.url(&format!("slack/api/{method}")));
+        let request = request.bearer_auth(token.expose_secret()).json(body);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    async fn post_card(&self) -> crate::slack::Posted {
+        let channel = self.channel();
+        self.slack
+            .post_message(&channel, None, &card("t1"))
+            .await
+            .unwrap()
+    }
+
+    async fn click(&self, ts: &str, action_id: &str) -> (StatusCode, Value) {
+        let body = json!({"user": "you", "ts": ts, "action_id": action_id, "value": "t1"});
+        self.post("api/channels/answers/click", body).await
+    }
+}
+
+/// An app that takes what is signed.
+fn app(
+    playground: &Playground,
+    received: Arc<Mutex<Vec<Value>>>,
+    answer: Arc<Mutex<Value>>,
+) -> Router {
+    let secret = playground.signing_secret();
+    let handle = move |headers: HeaderMap, body: Bytes| async move {
+        if !is_signed(&secret, &headers, &body) {
+            return (axum::http::StatusCode::UNAUTHORIZED, Json(Value::Null));
+        }
+        let (_, payload) = url::form_urlencoded::parse(&body).next().unwrap();
+        received
+            .lock()
+            .unwrap()
+            .push(serde_json::from_str(&payload).unwrap());
+        let answer = answer.lock().unwrap().clone();
+        (axum::http::StatusCode::OK, Json(answer))
+    };
+    Router::new().route("/slack/interactions", post(handle))
+}
+
+fn card(trace_id: &str) -> Message {
+    let buttons = [
+        button("thumb_up", "👍 Good", "Good answer", trace_id),
+        button("thumb_down", "👎 Bad", "Bad answer", trace_id),
+    ];
+    Message {
+        text: "Is this answer good?".to_owned(),
+        blocks: vec![section("*Question*"), actions("thumbs", &buttons)],
+        metadata: Some(
+            json!({"event_type": "iofold_trace", "event_payload": {"trace_id": trace_id}}),
+        ),
+    }
+}
+
+fn modal() -> Value {
+    json!({
+        "type": "modal", "callback_id": "why", "private_metadata": "x", "notify_on_close": true,
+        "title": {"type": "plain_text", "text": "Why?"}, "submit": {"type": "plain_text", "text": "Save"},
+        "blocks": [{"type": "input", "block_id": "reason", "label": {"type": "plain_text", "text": "Why?"},
+            "element": {"type": "plain_text_input", "action_id": "reason", "max_length": 10}}],
+    })
+}

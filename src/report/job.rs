@@ -1,0 +1,335 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::figures::{Evidence, Judged, People, Report};
+use super::message::{ReportView, not_yet_message, report_message};
+use super::picture::{alt_text, picture};
+use super::refine::answer_refinements;
+use super::store::{self, StoredOutcome, StoredReport, Version};
+use super::thread::{Link, MISSES_SHOWN, Miss, code_messages, misses_message, permalink};
+use crate::app::App;
+use crate::domain::{TraceId, VersionId};
+use crate::outbox::{self, Kind};
+use crate::slack::{Message, Posted};
+use crate::store::{TraceLabels, all_labels};
+use crate::workspace::{SlackConnection, Workspace};
+
+/// Slack takes a moment to look at an uploaded picture, and refuses a message that shows it before.
+const PICTURE_SETTLES: Duration = Duration::from_secs(2);
+
+/// Reports every version that has run on the labelled traces, tells of attempts that made none, and
+/// answers requests for a refinement.
+pub async fn post_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+        return Ok(());
+    };
+    for not_yet in store::untold(&app.db, &workspace.id).await? {
+        let subject = format!("{}:{}", not_yet.eval_id, not_yet.label_count);
+        let message = not_yet_message(&not_yet);
+        outbox::post_once(app, workspace, slack, Kind::NotYet, &subject, None, message).await?;
+    }
+    for version in store::unreported(&app.db, &workspace.id).await? {
+        if app.is_stopping() {
+            return Ok(());
+        }
+        post_report(app, workspace, slack, &version).await?;
+    }
+    answer_refinements(app, workspace, slack).await
+}
+
+/// The report, then its thread in order; whatever stands already is not posted again.
+async fn post_report(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    version: &Version,
+) -> anyhow::Result<()> {
+    let Some((report, stored)) = figures(app, workspace, version).await? else {
+        return Ok(());
+    };
+    let picture = match stored.picture_file_id {
+        Some(file) => Some(file),
+        None => upload(app, workspace, slack, version, &report).await?,
+    };
+    let message = report_message(&ReportView {
+        report: &report,
+        version,
+        picture: picture.as_deref(),
+    });
+    let subject = version.id.as_str();
+    let post = outbox::post_once;
+    let posted = post(app, workspace, slack, Kind::Report, subject, None, message).await?;
+    match posted {
+        Some(posted) => post_thread(app, workspace, slack, version, &posted).await,
+        None => Ok(()),
+    }
+}
+
+/// The code first, part by part; the misses close the thread, and with them the report is done.
+async fn post_thread(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    version: &Version,
+    report: &Posted,
+) -> anyhow::Result<()> {
+    for (part, message) in code_messages(&version.source).into_iter().enumerate() {
+        let subject = match part {
+            0 => version.id.to_string(),
+            part => format!("{}:{part}", version.id),
+        };
+        let kind = Kind::ReportCode;
+        let thread = Some(report);
+        let posted = outbox::post_once(app, workspace, slack, kind, &subject, thread, message);
+        let stands = posted.await?.is_some();
+        if !stands && !store::is_code_refused(&app.db, &workspace.id, &subject).await? {
+            return Ok(());
+        }
+    }
+    let message = misses(app, workspace, slack, version).await?;
+    let (kind, subject) = (Kind::ReportMisses, version.id.as_str());
+    outbox::post_once(app, workspace, slack, kind, subject, Some(report), message).await?;
+    Ok(())
+}
+
+/// The stored figures, made now where there are none; `None` while the version has not run on every
+/// trace that was labelled when it was made.
+async fn figures(
+    app: &App,
+    workspace: &Workspace,
+    version: &Version,
+) -> anyhow::Result<Option<(Report, StoredReport)>> {
+    if let Some(stored) = store::report(&app.db, &workspace.id, &version.id).await? {
+        return Ok(Some((serde_json::from_str(&stored.figures)?, stored)));
+    }
+    let Some(made) = make_figures(app, workspace, version).await? else {
+        return Ok(None);
+    };
+    let made = serde_json::to_string(&made)?;
+    store::insert_report(&app.db, &workspace.id, &version.id, &made).await?;
+    let stored = store::report(&app.db, &workspace.id, &version.id).await?;
+    let read = |stored: StoredReport| anyhow::Ok((serde_json::from_str(&stored.figures)?, stored));
+    stored.map(read).transpose()
+}
+
+async fn make_figures(
+    app: &App,
+    workspace: &Workspace,
+    version: &Version,
+) -> anyhow::Result<Option<Report>> {
+    let labels = all_labels(&app.db, &workspace.id).await?;
+    let outcomes = store::outcomes(&app.db, &workspace.id, &version.id).await?;
+    let seen = store::seen(&app.db, &workspace.id, &version.id).await?;
+    let Some(unseen) = unseen(&labels, &seen, &outcomes, version.created_at_ms) else {
+        return Ok(None);
+    };
+    Ok(Some(Report::new(&Evidence {
+        criterion: version.source.criterion(),
+        generator: Some(version.generator.clone()),
+        candidates_tried: u64::try_from(version.candidates_tried).ok(),
+        people: People::of(labels.iter().map(|l| (l.consensus(), l.votes.as_slice()))),
+        held_out: &unseen.held_out,
+        cross_validated: version.cross_validation.as_ref(),
+        fresh: &unseen.fresh,
+    })))
+}
+
+/// Labelled traces that a version has not seen, by whether they were labelled when it was made.
+#[derive(Debug, Default, PartialEq)]
+struct Unseen {
+    held_out: Vec<Judged>,
+    fresh: Vec<Judged>,
+}
+
+/// `None` while a trace that was labelled when the version was made has no outcome. One that was
+/// labelled since then and has none yet is left out.
+fn unseen(
+    labels: &[TraceLabels],
+    seen: &BTreeSet<TraceId>,
+    outcomes: &BTreeMap<TraceId, StoredOutcome>,
+    made_at_ms: i64,
+) -> Option<Unseen> {
+    let mut unseen = Unseen::default();
+    for labels in labels {
+        let was_there = labels.first_labelled_at_ms <= made_at_ms;
+        let Some(outcome) = outcomes.get(&labels.trace) else {
+            if was_there {
+                return None;
+            }
+            continue;
+        };
+        let kind = match was_there {
+            true => &mut unseen.held_out,
+            false => &mut unseen.fresh,
+        };
+        let class = labels.class().filter(|_| !seen.contains(&labels.trace));
+        kind.extend(class.map(|class| Judged::new(class, outcome.verdict)));
+    }
+    Some(unseen)
+}
+
+/// The picture's file id. A picture that Slack will never take does not hold the report back.
+async fn upload(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    version: &Version,
+    report: &Report,
+) -> anyhow::Result<Option<String>> {
+    let Some((source, figures)) = report.quoted() else {
+        return Ok(None);
+    };
+    let (png, alt) = (picture(source, figures)?, alt_text(source, figures));
+    match slack
+        .client
+        .upload_picture("agreement.png", &alt, png)
+        .await
+    {
+        Ok(file) => {
+            store::set_picture(&app.db, &workspace.id, &version.id, &file).await?;
+            tokio::time::sleep(PICTURE_SETTLES).await;
+            Ok(Some(file))
+        }
+        Err(error) if error.is_transient() => Err(outbox::failed(slack, error)),
+        Err(error) => {
+            tracing::warn!(eval_version.id = %version.id, %error, "a report goes without its picture");
+            Ok(None)
+        }
+    }
+}
+
+/// What the version gets wrong on all labelled traces, unseen ones first.
+async fn misses(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    version: &Version,
+) -> anyhow::Result<Message> {
+    let outcomes = store::outcomes(&app.db, &workspace.id, &version.id).await?;
+    let seen = store::seen(&app.db, &workspace.id, &version.id).await?;
+    let labels = all_labels(&app.db, &workspace.id).await?;
+    let judged = labels.iter().filter_map(|labels| {
+        let outcome = outcomes.get(&labels.trace)?;
+        let verdict = outcome.verdict?;
+        Some((labels, outcome, verdict, labels.class()?, verdict.class()?))
+    });
+    let judged: Vec<_> = judged.collect();
+    let (count, mut wrong) = (judged.len(), judged);
+    wrong.retain(|(_, _, _, label, said)| label != said);
+    wrong.sort_by_key(|(labels, ..)| seen.contains(&labels.trace));
+    let mut shown = Vec::new();
+    for (labels, outcome, verdict, ..) in wrong.iter().take(MISSES_SHOWN) {
+        shown.push(Miss {
+            link: link_of(app, workspace, slack, &labels.trace).await?,
+            label: labels.consensus(),
+            verdict: *verdict,
+            reason: outcome.reason.clone(),
+            comment: labels.votes.iter().find_map(|vote| vote.comment.clone()),
+            seen: seen.contains(&labels.trace),
+        });
+    }
+    Ok(misses_message(&shown, wrong.len(), count))
+}
+
+/// Where people can look at a trace.
+pub async fn link_of(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    trace: &TraceId,
+) -> anyhow::Result<Link> {
+    let card = outbox::find(&app.db, &workspace.id, Kind::Card, trace.as_str()).await?;
+    let team_url = match slack.identity().await {
+        Ok(identity) => identity.url.as_str(),
+        Err(_) => "",
+    };
+    let langfuse = workspace.langfuse.as_ref();
+    Ok(Link {
+        trace: trace.clone(),
+        question: store::question(&app.db, &workspace.id, trace).await?,
+        langfuse: langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())),
+        slack: card.and_then(|card| permalink(team_url, &card)),
+    })
+}
+
+/// Brings posted reports up to date with what was decided.
+pub async fn refresh_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+        return Ok(());
+    };
+    for stale in outbox::stale(&app.db, &workspace.id, Kind::Report).await? {
+        let version = VersionId::from(stale.subject.as_str());
+        let version = store::version(&app.db, &workspace.id, &version).await?;
+        let stored = store::report(&app.db, &workspace.id, &stale.subject.as_str().into()).await?;
+        if let Some((version, stored)) = version.zip(stored) {
+            let message = report_message(&ReportView {
+                report: &serde_json::from_str(&stored.figures)?,
+                version: &version,
+                picture: stored.picture_file_id.as_deref(),
+            });
+            outbox::refresh(app, workspace, slack, Kind::Report, &stale, message).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AnnotatorLabel, Class, Thumb, Verdict};
+
+    const MADE_AT: i64 = 100;
+
+    fn labels(trace: &str, label: Thumb, first_labelled_at_ms: i64) -> TraceLabels {
+        let vote = AnnotatorLabel {
+            annotator: "U1".into(),
+            label,
+            comment: None,
+        };
+        TraceLabels {
+            trace: trace.into(),
+            votes: vec![vote],
+            first_labelled_at_ms,
+        }
+    }
+
+    fn outcomes(traces: &[&str]) -> BTreeMap<TraceId, StoredOutcome> {
+        let outcome = |trace: &&str| {
+            let (verdict, reason) = (Some(Verdict::Pass), String::new());
+            (TraceId::from(*trace), StoredOutcome { verdict, reason })
+        };
+        traces.iter().map(outcome).collect()
+    }
+
+    #[test]
+    fn a_label_is_held_out_or_fresh_by_when_it_came_and_neither_once_seen_or_neutral() {
+        let labels = [
+            labels("seen", Thumb::Up, 1),
+            labels("held out", Thumb::Up, MADE_AT),
+            labels("neutral", Thumb::Neutral, 1),
+            labels("fresh", Thumb::Down, MADE_AT + 1),
+        ];
+        let outcomes = outcomes(&["seen", "held out", "neutral", "fresh"]);
+        let seen = [TraceId::from("seen")].into();
+        let judged = |class| vec![Judged::new(class, Some(Verdict::Pass))];
+        let expected = Unseen {
+            held_out: judged(Class::Pass),
+            fresh: judged(Class::Fail),
+        };
+        assert_eq!(unseen(&labels, &seen, &outcomes, MADE_AT), Some(expected));
+    }
+
+    #[test]
+    fn figures_wait_for_every_label_that_was_there_and_for_none_that_came_since() {
+        let there = labels("there", Thumb::Up, 1);
+        let since = labels("since", Thumb::Up, MADE_AT + 1);
+        let (nothing_seen, nothing_run) = (BTreeSet::new(), outcomes(&[]));
+        assert_eq!(unseen(&[there], &nothing_seen, &nothing_run, MADE_AT), None);
+        let figures = unseen(&[since], &nothing_seen, &nothing_run, MADE_AT);
+        assert_eq!(figures, Some(Unseen::default()));
+    }
+}
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod flow_tests;

@@ -1,0 +1,179 @@
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::decision::Decision;
+use super::figures::{Figures, Report, Source};
+use super::picture::alt_text;
+use super::store::{NotYet, State, Version};
+use super::words;
+use crate::slack::{Message, actions, button, context, cut, escape, header, section};
+
+/// Slack's limit for an image's `alt_text`, in characters (docs.slack.dev, "image block").
+const ALT_MAX: usize = 2_000;
+const NOTIFICATION_MAX: usize = 300;
+const REASON_MAX: usize = 1_000;
+
+/// What a report's message shows.
+pub struct ReportView<'a> {
+    pub report: &'a Report,
+    pub version: &'a Version,
+    /// The uploaded picture's file id; `None` where it could not be uploaded.
+    pub picture: Option<&'a str>,
+}
+
+/// The report: criterion, figures, notes, the confusion table, and the buttons or what was decided.
+pub fn report_message(view: &ReportView<'_>) -> Message {
+    let report = view.report;
+    let criterion = match one_line(report.criterion.as_deref().unwrap_or_default()) {
+        empty if empty.is_empty() => "An eval without a criterion".to_owned(),
+        criterion => criterion,
+    };
+    let mut blocks = vec![header(&criterion)];
+    match report.quoted() {
+        Some((source, figures)) => blocks.extend(quoted(report, source, figures)),
+        None => blocks.push(section("*Agreement with people*: undefined")),
+    }
+    blocks.extend((!report.notes.is_empty()).then(|| section(&notes(&report.notes))));
+    if let Some((source, figures)) = report.quoted() {
+        blocks.extend(
+            view.picture
+                .map(|file| image(file, &alt_text(source, figures))),
+        );
+    }
+    blocks.push(context(&footer(report)));
+    blocks.push(match view.version.state {
+        State::Proposed => actions("report", &buttons(view.version.id.as_str())),
+        _ => context(&decided(view.version)),
+    });
+    let text = format!("A new eval to decide about: {}", escape(&criterion));
+    Message {
+        text: cut(&text, NOTIFICATION_MAX),
+        blocks,
+        metadata: None,
+    }
+}
+
+fn quoted(report: &Report, source: Source, figures: &Figures) -> Vec<Value> {
+    let against = format!(
+        "*Agreement with people*: {}\n*Majority guess*: {}\n*People's own agreement*: {}",
+        words::agreement(source, figures),
+        words::percent(figures.majority),
+        words::people(report),
+    );
+    let by_class = format!(
+        "*Failures caught*: {}\n*False alarms*: {}\n*Coverage*: {}\n*Cohen's kappa*: {}",
+        words::failures_caught(figures),
+        words::false_alarms(figures),
+        words::coverage(figures),
+        words::kappa(figures),
+    );
+    vec![section(&against), section(&by_class)]
+}
+
+fn notes(notes: &[String]) -> String {
+    let bold = |note: &String| match note.split_once(": ") {
+        Some((word, rest)) => format!("*{word}*: {}", escape(rest)),
+        None => escape(note),
+    };
+    notes.iter().map(bold).collect::<Vec<_>>().join("\n")
+}
+
+fn image(file: &str, alt: &str) -> Value {
+    json!({"type": "image", "slack_file": {"id": file}, "alt_text": cut(alt, ALT_MAX)})
+}
+
+fn footer(report: &Report) -> String {
+    let mut parts = vec![words::labels(report)];
+    if let Some(tried) = report.candidates_tried {
+        parts.push(format!(
+            "the best of {}",
+            words::counted(tried as f64, "candidate")
+        ));
+    }
+    if let Some(generator) = &report.generator {
+        parts.push(format!("made by {}", escape(&cut(generator, 80))));
+    }
+    let others = report.others();
+    parts.extend(
+        others.map(|(source, figures)| format!("also {}", words::agreement(source, figures))),
+    );
+    parts.push("positive is fail".to_owned());
+    parts.join(" · ")
+}
+
+fn buttons(version: &str) -> Vec<Value> {
+    let says = [
+        (
+            Decision::Deploy,
+            "Deploy",
+            "Deploy: score every new trace with this eval",
+        ),
+        (
+            Decision::Refine,
+            "Refine",
+            "Refine: ask for labels where they help most",
+        ),
+        (Decision::Discard, "Discard", "Discard this eval"),
+    ];
+    let shown = says.map(|(decision, text, label)| button(decision.action(), text, label, version));
+    let [mut deploy, refine, discard] = shown;
+    deploy["style"] = json!("primary");
+    vec![deploy, refine, discard]
+}
+
+/// "Deployed by @Ann, 3 May 2026 at 10:00 UTC. …"
+fn decided(version: &Version) -> String {
+    let by = version
+        .decided_by
+        .as_deref()
+        .map_or_else(|| "somebody".to_owned(), mention);
+    let at = version
+        .decided_at_ms
+        .and_then(DateTime::from_timestamp_millis);
+    let at = at.map_or_else(String::new, |at| {
+        at.format(", %-d %B %Y at %H:%M UTC").to_string()
+    });
+    match version.state {
+        State::Proposed => String::new(),
+        State::Deployed => format!("✅ Deployed by {by}{at}. Every new trace is scored."),
+        State::Discarded => format!("🗑️ Discarded by {by}{at}."),
+        State::Retired => {
+            format!("Deployed by {by}{at}, and retired since: another version took its place.")
+        }
+    }
+}
+
+/// Names a person where the id is Slack's; anything else stays text.
+fn mention(user: &str) -> String {
+    let is_id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    match user.starts_with(['U', 'W']) && user.len() <= 32 && user.chars().all(is_id) {
+        true => format!("<@{user}>"),
+        false => escape(&cut(user, 80)),
+    }
+}
+
+/// Why there is no eval yet, and when the next attempt is.
+pub fn not_yet_message(not_yet: &NotYet) -> Message {
+    let labels = words::counted(not_yet.label_count as f64, "labelled trace");
+    let tried = words::counted(not_yet.candidates_tried as f64, "candidate");
+    let reason = escape(&cut(&one_line(&not_yet.reason), REASON_MAX));
+    let next = "The next attempt comes by itself when there are half as many labels more.";
+    let said = format!("*No eval yet.* {reason}\n{next}");
+    Message {
+        text: cut(&format!("No eval yet: {reason}"), NOTIFICATION_MAX),
+        blocks: vec![
+            section(&said),
+            context(&format!("{labels} · {tried} tried")),
+        ],
+        metadata: None,
+    }
+}
+
+/// White space of any kind becomes one space: hostile text gets no lines of its own.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,202 @@
+use super::job::link_of;
+use super::store::{self, Unlabelled};
+use super::thread::{Link, refine_message};
+use crate::app::App;
+use crate::domain::{Class, Outcome, TraceId, Verdict, VersionId};
+use crate::jobs::Work;
+use crate::label;
+use crate::outbox::{self, Kind};
+use crate::run::evaluate_all;
+use crate::store::all_labels;
+use crate::workspace::{SlackConnection, Workspace};
+
+/// Traces looked at for a request; the newest tell most about what comes.
+const LOOKED_AT: i64 = 60;
+/// Traces asked about a request: what a person labels in a few minutes.
+const ASKED: usize = 10;
+
+/// Answers the refinements that people asked for: chooses traces, has them asked about, and says which
+/// in the report's thread.
+pub async fn answer_refinements(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+) -> anyhow::Result<()> {
+    for subject in store::wanted_refinements(&app.db, &workspace.id).await? {
+        if app.is_stopping() {
+            break;
+        }
+        answer(app, workspace, slack, &subject).await?;
+    }
+    Ok(())
+}
+
+async fn answer(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    subject: &str,
+) -> anyhow::Result<()> {
+    let (version, _) = subject.split_once(':').unwrap_or((subject, ""));
+    let report = outbox::find(&app.db, &workspace.id, Kind::Report, version).await?;
+    let Some(report) = report else {
+        return Ok(());
+    };
+    let chosen = choose(app, workspace, &VersionId::from(version)).await?;
+    let mut links: Vec<Link> = Vec::new();
+    for (trace, _) in &chosen {
+        label::ask_for(&app.db, &workspace.id, trace).await?;
+        links.push(link_of(app, workspace, slack, trace).await?);
+    }
+    let message = refine_message(&links, &reasons(&chosen));
+    outbox::post_once(
+        app,
+        workspace,
+        slack,
+        Kind::Refine,
+        subject,
+        Some(&report),
+        message,
+    )
+    .await?;
+    app.jobs.push(&workspace.id, Work::PostCards).await
+}
+
+/// Why a label on a trace helps, the most helpful first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    RarerClass,
+    Abstains,
+    Errs,
+    Newest,
+}
+
+impl Why {
+    const ALL: [(Self, &'static str); 4] = [
+        (
+            Self::RarerClass,
+            "that it puts into the class with fewer labels",
+        ),
+        (Self::Abstains, "on which it abstains"),
+        (Self::Errs, "on which it errs"),
+        (Self::Newest, "of the newest"),
+    ];
+
+    fn of(outcome: &Outcome, rarer: Class) -> Self {
+        match outcome.verdict() {
+            None => Self::Errs,
+            Some(Verdict::Abstain) => Self::Abstains,
+            Some(verdict) if verdict.class() == Some(rarer) => Self::RarerClass,
+            Some(_) => Self::Newest,
+        }
+    }
+}
+
+fn reasons(chosen: &[(TraceId, Why)]) -> Vec<(usize, &'static str)> {
+    let count = |why| chosen.iter().filter(|(_, its)| *its == why).count();
+    Why::ALL
+        .into_iter()
+        .map(|(why, words)| (count(why), words))
+        .collect()
+}
+
+async fn choose(
+    app: &App,
+    workspace: &Workspace,
+    version: &VersionId,
+) -> anyhow::Result<Vec<(TraceId, Why)>> {
+    let Some(version) = store::version(&app.db, &workspace.id, version).await? else {
+        return Ok(Vec::new());
+    };
+    let unlabelled = store::unlabelled(&app.db, &workspace.id, LOOKED_AT).await?;
+    let payloads = unlabelled
+        .iter()
+        .map(|trace| trace.payload.clone())
+        .collect();
+    let outcomes = evaluate_all(&app.sandbox, &version.source, payloads).await?;
+    if let Some(error) = outcomes.iter().find_map(Outcome::host_failure) {
+        anyhow::bail!("the sandbox host failed: {error}");
+    }
+    let rarer = rarer_class(app, workspace).await?;
+    Ok(ranked(unlabelled, &outcomes, rarer))
+}
+
+async fn rarer_class(app: &App, workspace: &Workspace) -> anyhow::Result<Class> {
+    let labels = all_labels(&app.db, &workspace.id).await?;
+    let count = |class| labels.iter().filter(|l| l.class() == Some(class)).count();
+    let passes_are_fewer = count(Class::Pass) < count(Class::Fail);
+    Ok(if passes_are_fewer {
+        Class::Pass
+    } else {
+        Class::Fail
+    })
+}
+
+/// The most helpful first, and of equals the newest.
+fn ranked(unlabelled: Vec<Unlabelled>, outcomes: &[Outcome], rarer: Class) -> Vec<(TraceId, Why)> {
+    let with_why = unlabelled.into_iter().zip(outcomes);
+    let mut ranked: Vec<(TraceId, Why)> = with_why
+        .map(|(unlabelled, outcome)| (unlabelled.trace, Why::of(outcome, rarer)))
+        .collect();
+    ranked.sort_by_key(|(_, why)| *why);
+    ranked.truncate(ASKED);
+    ranked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ErrorKind, RunError};
+
+    fn outcome(verdict: Option<Verdict>) -> Outcome {
+        let error = || RunError {
+            kind: ErrorKind::Exception,
+            message: "ValueError".to_owned(),
+        };
+        Outcome {
+            result: verdict.map(|v| (v, String::new())).ok_or_else(error),
+            duration_us: 0,
+            fuel: 0,
+        }
+    }
+
+    fn chosen(verdicts: &[Option<Verdict>], rarer: Class) -> Vec<(String, Why)> {
+        let unlabelled = (0..verdicts.len()).map(|at| Unlabelled {
+            trace: TraceId::from(at.to_string()),
+            payload: String::new(),
+        });
+        let outcomes: Vec<Outcome> = verdicts.iter().map(|v| outcome(*v)).collect();
+        let ranked = ranked(unlabelled.collect(), &outcomes, rarer);
+        ranked
+            .into_iter()
+            .map(|(trace, why)| (trace.to_string(), why))
+            .collect()
+    }
+
+    #[test]
+    fn the_rarer_class_comes_first_then_what_the_eval_cannot_tell_then_the_newest() {
+        use Verdict::{Abstain, Fail, Pass};
+        let verdicts = [
+            Some(Pass),
+            None,
+            Some(Abstain),
+            Some(Fail),
+            Some(Pass),
+            Some(Fail),
+        ];
+        let order = |rarer| -> Vec<String> {
+            chosen(&verdicts, rarer)
+                .into_iter()
+                .map(|(trace, _)| trace)
+                .collect()
+        };
+        assert_eq!(order(Class::Fail), ["3", "5", "2", "1", "0", "4"]);
+        assert_eq!(order(Class::Pass), ["0", "4", "2", "1", "3", "5"]);
+    }
+
+    #[test]
+    fn a_request_asks_for_no_more_than_people_label_in_minutes() {
+        assert_eq!(chosen(&[Some(Verdict::Pass); 60], Class::Fail).len(), ASKED);
+        assert!(chosen(&[], Class::Fail).is_empty());
+    }
+}

@@ -1,0 +1,198 @@
+//! A workspace's connections: one Langfuse project, one Slack channel, and how they are doing.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
+
+use crate::domain::WorkspaceId;
+use crate::{langfuse, slack};
+
+/// The first wait after a failure; each further one doubles it.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// A connection in trouble is tried again at least this often.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// What a workspace is connected to.
+pub struct Workspace {
+    /// `default` where it comes from the environment.
+    pub id: WorkspaceId,
+    /// Where traces come from and scores go; `None` where only webhooks bring traces.
+    pub langfuse: Option<LangfuseConnection>,
+    /// Verifies Langfuse's webhooks; without it they are refused.
+    pub webhook_secret: Option<SecretString>,
+    /// Where people are asked; `None` while nothing is configured.
+    pub slack: Option<SlackConnection>,
+}
+
+/// A Langfuse project.
+pub struct LangfuseConnection {
+    /// Its public API.
+    pub client: langfuse::Client,
+    /// How it is doing.
+    pub health: Health,
+    project: OnceCell<langfuse::Project>,
+    score_configs: tokio::sync::Mutex<HashSet<String>>,
+}
+
+impl LangfuseConnection {
+    /// A connection that has not been tried yet.
+    pub fn new(client: langfuse::Client) -> Self {
+        let health = Health::new("Langfuse");
+        let project = OnceCell::new();
+        let score_configs = tokio::sync::Mutex::default();
+        Self {
+            client,
+            health,
+            project,
+            score_configs,
+        }
+    }
+
+    /// Makes the score's config in Langfuse unless this process knows that it is there. Where Langfuse
+    /// refuses it, scores are still written: they are only less easy to filter by.
+    pub async fn ensure_score_config(
+        &self,
+        name: &str,
+        kind: langfuse::ScoreType,
+    ) -> Result<(), langfuse::Error> {
+        let mut known = self.score_configs.lock().await;
+        if known.contains(name) {
+            return Ok(());
+        }
+        match self.client.ensure_score_config(name, kind).await {
+            Err(error) if error.concerns_this_request_only() => {
+                tracing::warn!(score.name = name, %error, "Langfuse refused a score config");
+            }
+            made => made?,
+        }
+        known.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// The project that the key belongs to, asked for once.
+    pub async fn project(&self) -> Result<&langfuse::Project, langfuse::Error> {
+        self.project.get_or_try_init(|| self.client.project()).await
+    }
+
+    /// The trace's page in Langfuse, once the project is known.
+    pub fn trace_url(&self, trace_id: &str) -> Option<String> {
+        let project = self.project.get()?;
+        Some(self.client.trace_url(&project.id, trace_id).to_string())
+    }
+}
+
+/// A Slack channel.
+pub struct SlackConnection {
+    /// The Web API, by the app's bot token.
+    pub client: slack::Client,
+    /// The channel's id or name.
+    pub channel: String,
+    /// How it is doing.
+    pub health: Health,
+    identity: OnceCell<slack::Identity>,
+}
+
+impl SlackConnection {
+    /// A connection that has not been tried yet.
+    pub fn new(client: slack::Client, channel: String) -> Self {
+        let health = Health::new("Slack");
+        let identity = OnceCell::new();
+        Self {
+            client,
+            channel,
+            health,
+            identity,
+        }
+    }
+
+    /// The team that the token belongs to, asked for once.
+    pub async fn identity(&self) -> Result<&slack::Identity, slack::Error> {
+        self.identity
+            .get_or_try_init(|| self.client.identity())
+            .await
+    }
+}
+
+/// Whether a connection works, and when to try it again if not.
+pub struct Health {
+    service: &'static str,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+struct Trouble {
+    message: String,
+    failures: u32,
+    until: Instant,
+}
+
+impl Health {
+    fn new(service: &'static str) -> Self {
+        let trouble = Mutex::new(None);
+        Self { service, trouble }
+    }
+
+    /// Whether it is too early to try again.
+    pub fn is_resting(&self) -> bool {
+        let trouble = self.trouble.lock().expect("no holder of the lock panics");
+        trouble.as_ref().is_some_and(|t| Instant::now() < t.until)
+    }
+
+    /// What is wrong, for the overview.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.lock().expect("no holder of the lock panics");
+        trouble.as_ref().map(|trouble| trouble.message.clone())
+    }
+
+    /// Notes a call that worked.
+    pub fn recovered(&self) {
+        let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
+        if trouble.take().is_some() {
+            tracing::info!(service = self.service, "the connection works again");
+        }
+    }
+
+    /// Notes a call that failed; says it once, and lets the connection rest, longer each time.
+    pub fn failed(&self, message: String, asked_to_wait: Option<Duration>) {
+        let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
+        let failures = trouble.as_ref().map_or(0, |trouble| trouble.failures) + 1;
+        if trouble
+            .as_ref()
+            .is_none_or(|known| known.message != message)
+        {
+            tracing::warn!(service = self.service, "{message}");
+        }
+        let doubled = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10));
+        let wait = asked_to_wait.unwrap_or(doubled).min(LONGEST_WAIT);
+        *trouble = Some(Trouble {
+            message,
+            failures,
+            until: Instant::now() + wait,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_in_trouble_rests_and_recovers() {
+        let health = Health::new("Slack");
+        assert!(!health.is_resting());
+        health.failed("invalid_auth".to_owned(), None);
+        assert!(health.is_resting());
+        assert_eq!(health.trouble().as_deref(), Some("invalid_auth"));
+        health.recovered();
+        assert!(!health.is_resting() && health.trouble().is_none());
+    }
+
+    #[test]
+    fn the_other_side_may_say_how_long_to_wait() {
+        let health = Health::new("Langfuse");
+        health.failed("rate limit".to_owned(), Some(Duration::ZERO));
+        assert!(!health.is_resting());
+    }
+}
