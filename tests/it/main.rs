@@ -1,1 +1,13 @@
-//! The app as a user meets it.
+//! The app as a user meets it: by HTTP, by Slack's payloads, on the command line, in a browser.
+
+mod browser;
+mod cli;
+mod crash;
+mod flow;
+mod migrations;
+mod sdk_langfuse;
+mod sdk_slack;
+mod shutdown;
+mod support;
+mod thumbs;
+mod webhooks;

@@ -1,0 +1,305 @@
+//! One service and, on a port of their own, the stand-ins that it is connected to.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use iofold::app::{self, App};
+use iofold::config::{Config, Environment};
+use iofold::domain::AnnotatorLabel;
+use iofold::playground::langfuse::{Apis, Recorded};
+use iofold::playground::slack::RateLimits;
+use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, interactions_url, router};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Database, cache_folder, example_lines, free_address, iofold};
+
+/// Signs webhooks of every stage.
+pub const WEBHOOK_SECRET: &str = "lf-whsec_of_a_test";
+/// The one channel of every stage.
+pub const CHANNEL: &str = "answers";
+/// Whatever a service is waited for comes within this, on a slow machine too.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A Slack team, a Langfuse project and a database, waiting for a service.
+pub struct Stage {
+    /// The stand-ins.
+    pub playground: Playground,
+    /// Where the service listens once it runs.
+    pub service: SocketAddr,
+    /// The database's URL.
+    pub database_url: String,
+    /// For requests of the tests' own.
+    pub http: reqwest::Client,
+    settings: Vec<(String, String)>,
+    stand_ins: SocketAddr,
+    _folder: TempDir,
+}
+
+/// A service that runs in this process.
+pub struct Running {
+    /// Its parts, for looking at rows.
+    pub app: App,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    /// Asks it to stop as SIGTERM would, and waits for the end.
+    pub async fn stop(self) {
+        drop(self.stop);
+        self.ended
+            .await
+            .expect("it does not panic")
+            .expect("it ends well");
+    }
+}
+
+/// The bundled lines of a set, as the stand-in for Langfuse replays them.
+pub fn recorded(set: &str, count: usize) -> Vec<Recorded> {
+    example_lines(set, 0..count)
+        .iter()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).expect("it is JSON");
+            let label = serde_json::from_value(line["label"].clone()).expect("a thumb");
+            let lone = || {
+                vec![json!({"annotator": "annotator", "label": label, "comment": line["comment"]})]
+            };
+            let labels = match line["labels"].as_array() {
+                Some(labels) if !labels.is_empty() => labels.clone(),
+                _ => lone(),
+            };
+            let labels = labels
+                .into_iter()
+                .map(serde_json::from_value::<AnnotatorLabel>);
+            Recorded {
+                trace: line["trace"].clone(),
+                label,
+                labels: labels.collect::<Result<_, _>>().expect("labels"),
+            }
+        })
+        .collect()
+}
+
+impl Stage {
+    /// Serves the stand-ins with `recorded` traces waiting; `settings` are the service's variables.
+    pub async fn set(
+        database: Database,
+        apis: Apis,
+        recorded: Vec<Recorded>,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database_url = database.url(folder.path()).await;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let stand_ins = listener.local_addr().expect("it is bound");
+        let service = free_address();
+        let playground = Playground::open(PlaygroundConfig {
+            address: stand_ins,
+            interactions_url: interactions_url(service),
+            places: vec![PlaceConfig {
+                workspace: "default".to_owned(),
+                channel: CHANNEL.to_owned(),
+                topic: String::new(),
+                recorded,
+            }],
+            folder: None,
+            releases_by_itself: false,
+            rate_limits: RateLimits::Lifted,
+            apis,
+            requests_a_minute: None,
+            annotator_pause: Duration::ZERO,
+            labels_wanted: 20,
+        })
+        .expect("the stand-ins open");
+        let served = axum::Router::new().nest("/playground", router(playground.clone()));
+        tokio::spawn(axum::serve(listener, served).into_future());
+        let quick = [
+            ("IOFOLD_CARDS_PER_HOUR", "100000"),
+            ("IOFOLD_POLL_SECONDS", "1"),
+            ("IOFOLD_SETTLE_SECONDS", "0"),
+        ];
+        let settings = quick.iter().chain(settings);
+        Self {
+            playground,
+            service,
+            database_url,
+            http: reqwest::Client::new(),
+            settings: settings
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            stand_ins,
+            _folder: folder,
+        }
+    }
+
+    /// The variables that connect a service to this stage.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let places = self.playground.places();
+        let place = places.first().expect("a stage has one place");
+        let pairs = [
+            ("DATABASE_URL", self.database_url.clone()),
+            ("IOFOLD_LISTEN", self.service.to_string()),
+            ("LANGFUSE_BASE_URL", place.langfuse_url.to_string()),
+            ("LANGFUSE_PUBLIC_KEY", place.public_key.clone()),
+            (
+                "LANGFUSE_SECRET_KEY",
+                place.secret_key.expose_secret().to_owned(),
+            ),
+            ("LANGFUSE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            ("SLACK_API_URL", place.slack_api_url.to_string()),
+            (
+                "SLACK_BOT_TOKEN",
+                place.bot_token.expose_secret().to_owned(),
+            ),
+            ("SLACK_CHANNEL", place.channel.clone()),
+            (
+                "SLACK_SIGNING_SECRET",
+                self.playground.signing_secret().expose_secret().to_owned(),
+            ),
+            ("XDG_CACHE_HOME", cache_folder().display().to_string()),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value));
+        pairs.into_iter().chain(self.settings.clone()).collect()
+    }
+
+    /// Starts the service in this process.
+    pub async fn start(&self) -> Running {
+        let environment = Environment::from_pairs(self.environment());
+        let config = Config::read(&environment).expect("the configuration is complete");
+        let service = app::build(config).await.expect("the service builds");
+        let app = service.app.clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(service.run(async {
+            let _ = stopped.await;
+        }));
+        Running { app, stop, ended }
+    }
+
+    /// Starts the service as a process of its own.
+    pub fn spawn(&self) -> Child {
+        let mut command: Command = iofold();
+        command
+            .arg("serve")
+            .envs(self.environment())
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the service starts")
+    }
+
+    /// A URL of the service.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.service)
+    }
+
+    /// A URL of the page's API.
+    pub fn page_url(&self, path: &str) -> String {
+        format!("http://{}/playground/api/{path}", self.stand_ins)
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(self.page_url(path)).send().await;
+        let body = answer.expect("the stand-ins answer").json().await;
+        body.expect("they answer with JSON")
+    }
+
+    /// Posts to the page's API; says whether it was fine.
+    pub async fn post(&self, path: &str, body: Value) -> bool {
+        let answer = self.http.post(self.page_url(path)).json(&body).send().await;
+        answer.expect("the stand-ins answer").status().is_success()
+    }
+
+    /// The channel's messages, oldest first, with their replies.
+    pub async fn messages(&self) -> Vec<Value> {
+        let body = self.get(&format!("channels/{CHANNEL}/messages")).await;
+        body["messages"].as_array().expect("a list").clone()
+    }
+
+    /// The messages of this kind.
+    pub async fn of_kind(&self, event_type: &str) -> Vec<Value> {
+        let mut messages = self.messages().await;
+        messages.retain(|message| message["metadata"]["event_type"] == event_type);
+        messages
+    }
+
+    /// The cards.
+    pub async fn cards(&self) -> Vec<Value> {
+        self.of_kind("iofold_trace").await
+    }
+
+    /// Has the next recorded traces happen now.
+    pub async fn release(&self, count: usize) {
+        let path = format!("channels/{CHANNEL}/release");
+        let released = self.post(&path, json!({"count": count})).await;
+        assert!(released, "traces are released");
+    }
+
+    /// A click on the button of a message whose text holds `text`; says whether it was acknowledged.
+    pub async fn click(&self, message: &Value, user: &str, text: &str) -> bool {
+        let button = button(message, text).unwrap_or_else(|| panic!("no {text} on {message}"));
+        let body = json!({
+            "user": user, "ts": message["ts"],
+            "action_id": button["action_id"], "value": button["value"],
+        });
+        self.post(&format!("channels/{CHANNEL}/click"), body).await
+    }
+
+    /// The recorded annotators label the trace of a card.
+    pub async fn label_as_recorded(&self, card: &Value) {
+        for label in self.playground.langfuse().recorded_labels(trace_of(card)) {
+            let given = self.click(card, label.annotator.as_str(), label.label.emoji());
+            assert!(given.await, "the service acknowledges");
+        }
+    }
+
+    /// The scores that Langfuse holds.
+    pub fn scores(&self) -> Vec<Value> {
+        self.playground.langfuse().scores("project-default")
+    }
+}
+
+/// The trace that a card asks about.
+pub fn trace_of(card: &Value) -> &str {
+    card["metadata"]["event_payload"]["trace_id"]
+        .as_str()
+        .expect("a card names its trace")
+}
+
+/// The first button of a message whose text holds `text`.
+pub fn button<'a>(message: &'a Value, text: &str) -> Option<&'a Value> {
+    let blocks = message["blocks"].as_array()?;
+    let mut elements = blocks
+        .iter()
+        .filter_map(|block| block["elements"].as_array())
+        .flatten();
+    elements.find(|element| {
+        element["type"] == "button"
+            && element["text"]["text"]
+                .as_str()
+                .is_some_and(|shown| shown.contains(text))
+    })
+}
+
+/// Looks again and again until `look` finds something.
+pub async fn eventually<T, F>(what: &str, look: impl Fn() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{what} did not come within {PATIENCE:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
