@@ -22,7 +22,7 @@ pub async fn doctor() -> Result<(), Failure> {
     ];
     match checks.iter().all(|passed| *passed) {
         true => Ok(()),
-        false => Err(Failure::Said(3)),
+        false => Err(Failure::Quiet(3)),
     }
 }
 

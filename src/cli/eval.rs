@@ -1,4 +1,4 @@
-use std::io::{BufWriter, IsTerminal, Write, stderr, stdout};
+use std::io::{self, BufWriter, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -101,10 +101,9 @@ impl<W: Write> Written<W> {
             self.host_failed |= kind == Some(ErrorKind::Host);
             let line = serde_json::to_string(&OutcomeLine::new(&line.id, outcome))
                 .context("an outcome is JSON")?;
-            writeln!(self.to, "{line}").context("cannot write to standard output")?;
+            writeln!(self.to, "{line}").map_err(unwritable)?;
         }
-        self.to.flush().context("cannot write to standard output")?;
-        Ok(())
+        self.to.flush().map_err(unwritable)
     }
 
     /// A source that is not Python is the eval's fault whatever the traces are.
@@ -118,6 +117,14 @@ impl<W: Write> Written<W> {
             ))),
             _ => Ok(()),
         }
+    }
+}
+
+/// A reader that has seen enough, such as `head`, is nobody's fault.
+fn unwritable(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Quiet(0),
+        _ => Failure::Host(anyhow!(error).context("cannot write to standard output")),
     }
 }
 

@@ -26,9 +26,9 @@ pub enum Failure {
     /// No eval beats the majority guess: 4. The reason is printed already.
     #[error("no eval was written")]
     NoEval,
-    /// Something failed that is printed already; the code says whose fault it was.
+    /// Nothing is left to be said; the code says whose fault it was.
     #[error("failed")]
-    Said(u8),
+    Quiet(u8),
 }
 
 impl Failure {
@@ -38,7 +38,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Host(_) => 3,
             Self::NoEval => 4,
-            Self::Said(code) => *code,
+            Self::Quiet(code) => *code,
         }
     }
 }
@@ -134,7 +134,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !matches!(failure, Failure::NoEval | Failure::Said(_)) {
+            if !matches!(failure, Failure::NoEval | Failure::Quiet(_)) {
                 eprintln!("iofold: {failure}");
             }
             ExitCode::from(failure.code())

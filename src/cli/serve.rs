@@ -11,9 +11,11 @@ pub async fn serve() -> Result<(), Failure> {
     let environment = Environment::of_process().map_err(Failure::Usage)?;
     let config = Config::read(&environment).map_err(|error| Failure::Usage(error.into()))?;
     let connected = config.slack.is_some();
+    // Before anything is said: who reads the greeting may ask to stop at once.
+    let stop = asked_to_stop()?;
     let service = app::build(config).await?;
     println!("{}", greeting(&service, connected));
-    service.run(asked_to_stop()?).await?;
+    service.run(stop).await?;
     Ok(())
 }
 
