@@ -41,17 +41,8 @@ fn main() -> anyhow::Result<()> {
         options.labels, options.draws
     );
     println!(
-        "{:<20} {:>8} {:>6} {:>8} {:>8} {:>8} {:>8} {:>9} {:>10}   {}",
-        "set",
-        "balanced",
-        "evals",
-        "accuracy",
-        "majority",
-        "≥ major.",
-        "cross-v.",
-        "fresh",
-        "ms/attempt",
-        "baselines: majority, rule, tree, logistic, by hand"
+        "set                  balanced  evals accuracy majority ≥ major. cross-v.     fresh ms/attempt   \
+         baselines: majority, rule, tree, logistic, by hand"
     );
     for path in sets(&options.folder)? {
         let name = path

@@ -14,8 +14,9 @@ use crate::domain::Class;
 
 /// A measure must be defined on nearly all traces, or its eval would mostly abstain.
 const DEFINED_SHARE: f64 = 0.9;
-/// A phrase in fewer answers is chance.
+/// A phrase in fewer answers is chance, and with many labels a narrow one is not worth a condition.
 const MIN_PHRASE_TRACES: usize = 3;
+const MIN_PHRASE_SHARE: f64 = 0.03;
 const MAX_PHRASE_WORDS: usize = 3;
 const MAX_PHRASE_CHARS: usize = 40;
 
@@ -36,11 +37,12 @@ pub struct Column {
     pub cuts: Vec<f64>,
 }
 
-/// Prices, in labels.
-pub const RELATION: f64 = 0.0;
-pub const KIND: f64 = 0.7;
-pub const SIZE: f64 = 1.2;
-pub const PHRASE: f64 = 2.2;
+// Prices, in labels: chosen so that a relation is preferred to a length that separates one label more, and to a
+// phrase that separates two more.
+const RELATION: f64 = 0.0;
+const KIND: f64 = 0.7;
+const SIZE: f64 = 1.2;
+const PHRASE: f64 = 2.2;
 
 fn column(readings: &[Reading<'_>], measure: Measure, price: f64, low_is: Option<Class>) -> Column {
     let values: Vec<_> = readings
@@ -216,7 +218,8 @@ fn phrases(readings: &[Reading<'_>]) -> Vec<Column> {
             traces_with.entry(phrase).or_default().push(index);
         }
     }
-    let common = |traces: &Vec<usize>| (MIN_PHRASE_TRACES..readings.len()).contains(&traces.len());
+    let least = MIN_PHRASE_TRACES.max((MIN_PHRASE_SHARE * readings.len() as f64) as usize);
+    let common = |traces: &Vec<usize>| (least..readings.len()).contains(&traces.len());
     let mut longest: BTreeMap<Vec<usize>, String> = BTreeMap::new();
     for (phrase, traces) in traces_with.into_iter().filter(|(_, traces)| common(traces)) {
         let known = longest.entry(traces).or_default();

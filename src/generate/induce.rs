@@ -129,6 +129,8 @@ const PLAIN_PRICE: f64 = 0.5;
 const CHANCE_OF_PLAIN: f64 = 0.05;
 const CHANCE_OF_ANY: f64 = 0.005;
 const SHUFFLES: u32 = 399;
+/// Standard errors by which an attempt with any measures must clear the majority guess.
+const CLEARLY: f64 = 1.5;
 
 /// Which measures an attempt may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +157,8 @@ struct Material<'m> {
 
 impl Material<'_> {
     /// Tries plain measures first: where they suffice, fewer candidates need less proof.
+    ///
+    /// Which of the two attempts is offered is chosen on all labels, not inside the folds; the attempts' own searches are.
     fn induce(&self, seed: u64) -> Generation {
         let learnt = format_columns(self.readings, &self.training);
         let all = self.columns.iter().chain(&learnt);
@@ -214,7 +218,7 @@ impl Material<'_> {
         let error = table.majority_error();
         let (least, accepted) = match scope {
             Scope::Plain => (table.majority() - error, CHANCE_OF_PLAIN),
-            Scope::Any => (table.majority() + error, CHANCE_OF_ANY),
+            Scope::Any => (table.majority() + CLEARLY * error, CHANCE_OF_ANY),
         };
         let considered = |column: &&Column| scope.takes(column);
         let chance = || {

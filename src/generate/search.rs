@@ -7,7 +7,7 @@ use crate::domain::Class;
 /// What one more condition must gain, in labels.
 const CONDITION_PRICE: f64 = 3.0;
 /// What a measure costs the wrong way round (an answer fails for being grounded), in labels.
-const REVERSED_PRICE: f64 = 4.0;
+const REVERSED_PRICE: f64 = 8.0;
 /// What a cut costs for each whole that it lies away from where people would put it, in labels.
 const UNUSUAL_CUT_PRICE: f64 = 3.0;
 /// More do not make a rule that people can keep in mind.

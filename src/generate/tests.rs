@@ -187,7 +187,7 @@ fn assert_agrees(rules: &RuleList, traces: &[Trace]) {
 fn every_measure_means_the_same_in_rust_and_in_python() {
     let traces = traces();
     for (index, measure) in measures().into_iter().enumerate() {
-        let when_met = if index % 2 == 0 {
+        let when_met = if even(index) {
             Class::Fail
         } else {
             Class::Pass
@@ -301,6 +301,10 @@ fn quotes_and_marks_that_turn_the_writing_round_stay_inside_the_literal() {
     }
 }
 
+fn even(number: usize) -> bool {
+    number.is_multiple_of(2)
+}
+
 /// Replies that take their words from the retrieved text, and replies that do not.
 fn grounded_and_not(count: usize) -> Vec<LabelledTrace> {
     let facts = [
@@ -309,16 +313,12 @@ fn grounded_and_not(count: usize) -> Vec<LabelledTrace> {
     ];
     let one = |index: usize| {
         let fact = facts[index / 2 % 2];
-        let answer = if index % 2 == 0 {
+        let answer = if even(index) {
             format!("Well, {fact} number{index}.")
         } else {
             format!("Honestly nobody ever told anyone about that thing{index}.")
         };
-        let label = if index % 2 == 0 {
-            Thumb::Up
-        } else {
-            Thumb::Down
-        };
+        let label = if even(index) { Thumb::Up } else { Thumb::Down };
         let steps = json!({"observations": retrieved(&json!([fact]))});
         labelled(index, label, changed("Tell me.", &answer, steps))
     };
@@ -386,8 +386,8 @@ fn labels_that_have_nothing_to_do_with_the_traces_give_no_eval() {
             .into_iter()
             .enumerate()
             .map(|(index, mut label)| {
-                let coin = (index * 7 + seed * 13) * 2_654_435_761 >> 7 & 1;
-                label.label = if coin == 0 { Thumb::Up } else { Thumb::Down };
+                let coin = ((index * 7 + seed * 13) * 2_654_435_761) >> 7;
+                label.label = if even(coin) { Thumb::Up } else { Thumb::Down };
                 label
             })
             .collect();
@@ -483,7 +483,7 @@ fn integers_and_nesting_beyond_what_python_reads_are_no_json() {
     assert!(json_shape::shape(&"9".repeat(4_300)).is_some());
     assert!(json_shape::shape(&"9".repeat(4_301)).is_none());
     let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    for depth in [150, 100_000] {
+    for depth in [150, 598, 599, 100_000] {
         assert_agrees(
             &single(Measure::Format(Format::Json), true, Class::Pass),
             &[trace("", &deep(depth))],
@@ -497,11 +497,7 @@ fn traces_that_are_all_the_same_give_a_reason() {
         .map(|index| {
             labelled(
                 index,
-                if index % 2 == 0 {
-                    Thumb::Up
-                } else {
-                    Thumb::Down
-                },
+                if even(index) { Thumb::Up } else { Thumb::Down },
                 trace("a", "b"),
             )
         })
