@@ -15,7 +15,7 @@ pub const MEMORY_BYTES: usize = 128 << 20;
 /// About 2 s on a core that does 11 billion units a second of sorting and formatting, 13 of `json`, 12
 /// of `re.findall`, 15 of an empty loop, 23 of long integers (measured on one core of a 2-core machine).
 pub const FUEL: u64 = 25_000_000_000;
-/// Calls at once. More would only share the same cores; each keeps [`KEPT_BYTES`] resident.
+/// Places in the pool; [`calls_at_once`] says how many are used.
 pub const SLOTS: u32 = 16;
 /// How often the deadline is looked at.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -27,6 +27,12 @@ const STACK_BYTES: usize = 1 << 20;
 const KEPT_BYTES: usize = 4 << 20;
 /// The whole function table: 4,136 entries of 8 bytes.
 const KEPT_TABLE_BYTES: usize = 64 << 10;
+
+/// Calls at once: one a core, for more would only share them, and each may take [`MEMORY_BYTES`].
+pub fn calls_at_once() -> u32 {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores).unwrap_or(SLOTS).clamp(2, SLOTS)
+}
 
 /// The settings of every engine. A change here makes the cached code another file.
 pub fn config() -> Config {

@@ -117,7 +117,7 @@ impl Sandbox {
         let shared = Shared {
             engine,
             guest,
-            gate: Gate::new(engine::SLOTS),
+            gate: Gate::new(engine::calls_at_once()),
         };
         Ok(Self {
             shared: Arc::new(shared),
