@@ -4,8 +4,6 @@
 create table workspaces (
     id text primary key,
     slack_team_id text,
-    slack_channel_id text,
-    langfuse_project_id text,
     created_at_ms bigint not null
 );
 
@@ -19,8 +17,9 @@ create table deliveries (
     attempts bigint not null default 0,
     primary key (workspace_id, id)
 );
+create index deliveries_waiting on deliveries (workspace_id, received_at_ms) where handled_at_ms is null;
 
--- How far the poller has read.
+-- Up to when the poller has read everything; what is newer is read again.
 create table poll_marks (
     workspace_id text primary key references workspaces (id),
     polled_through_ms bigint not null
@@ -35,10 +34,11 @@ create table observations (
     primary key (workspace_id, trace_id, id)
 );
 
+-- `asked` is null until it is decided whether people are asked; `to_score` is 1 until the deployed versions
+-- have run on the trace as it is. The payload comes last, for SQLite reads a row up to the column it needs.
 create table traces (
     workspace_id text not null references workspaces (id),
     id text not null,
-    payload text not null,
     payload_hash text not null,
     trace_group text not null,
     complete bigint not null check (complete in (0, 1)),
@@ -48,9 +48,13 @@ create table traces (
     changed_at_ms bigint not null,
     ask_probability double precision,
     asked bigint check (asked in (0, 1)),
+    to_score bigint not null default 1 check (to_score in (0, 1)),
+    payload text not null,
     primary key (workspace_id, id)
 );
 create index traces_by_age on traces (workspace_id, started_at_ms);
+create index traces_undecided on traces (workspace_id, started_at_ms) where asked is null;
+create index traces_to_score on traces (workspace_id, started_at_ms) where to_score = 1;
 
 create table annotators (
     workspace_id text not null references workspaces (id),
@@ -152,21 +156,24 @@ create table reports (
     foreign key (workspace_id, version_id) references eval_versions (workspace_id, id)
 );
 
--- Scores written to Langfuse, once for a version and a trace as it was (payload_hash).
+-- Scores for Langfuse, once for a version and a trace as it was (payload_hash): made with the verdict, and
+-- pending until written, or refused by Langfuse for good.
 create table scores (
     workspace_id text not null,
     version_id text not null,
     trace_id text not null,
     score_id text not null,
     payload_hash text not null,
-    written_at_ms bigint not null,
+    written_at_ms bigint,
+    refusal text,
     primary key (workspace_id, version_id, trace_id),
     foreign key (workspace_id, version_id) references eval_versions (workspace_id, id),
     foreign key (workspace_id, trace_id) references traces (workspace_id, id)
 );
+create index scores_pending on scores (workspace_id) where written_at_ms is null and refusal is null;
 
--- Every message of ours in Slack, once for its kind and subject. Claimed before it is posted, so that a
--- crash between the two is repaired by looking for it in the channel. A message whose content has changed
+-- Every message of ours in Slack, once for its kind and subject. Wanted first (attempts = 0), or claimed at
+-- once; claimed before it is posted, so that a crash between the two is repaired by looking for it in the channel. A message whose content has changed
 -- since (wanted > shown) is updated. One that Slack will never take as it is (refusal) is not tried again.
 create table posts (
     workspace_id text not null references workspaces (id),
@@ -184,3 +191,5 @@ create table posts (
     primary key (workspace_id, kind, subject_id)
 );
 create index posts_by_time on posts (workspace_id, kind, posted_at_ms);
+create index posts_waiting on posts (workspace_id, kind) where posted_at_ms is null and refusal is null;
+create index posts_stale on posts (workspace_id, kind) where wanted > shown;

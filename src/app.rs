@@ -21,7 +21,7 @@ use crate::jobs::{Job, Jobs, Work, Worker};
 use crate::playground::{self, Playground, PlaygroundConfig};
 use crate::sandbox::Sandbox;
 use crate::store::{Db, now_ms};
-use crate::workspace::{LangfuseConnection, SlackConnection, Workspace};
+use crate::workspace::{self, LangfuseConnection, SlackConnection, Workspace};
 use crate::{generate, health, ingest, interactions, label, overview, report, run, score};
 use crate::{langfuse, slack};
 
@@ -87,12 +87,19 @@ impl Parts {
         }
     }
 
-    /// Whether the workspace's Slack token belongs to `team`.
+    /// Whether the workspace's Slack token belongs to `team`: by what this process has heard, else by
+    /// what an earlier one has written down. Slack is asked only before the very first answer.
     pub async fn is_of_team(&self, workspace: &Workspace, team: &str) -> anyhow::Result<bool> {
-        match &workspace.slack {
-            Some(slack) => Ok(slack.identity().await?.team_id == team),
-            None => Ok(false),
+        let Some(slack) = &workspace.slack else {
+            return Ok(false);
+        };
+        if let Some(identity) = slack.known_identity() {
+            return Ok(identity.team_id == team);
         }
+        if let Some(known) = workspace::team_of(&self.db, &workspace.id).await? {
+            return Ok(known == team);
+        }
+        Ok(slack.identity().await?.team_id == team)
     }
 
     /// A trace that last changed before this time is settled.
@@ -218,6 +225,26 @@ fn playground_workspaces(config: &Config, playground: &Playground) -> anyhow::Re
     })
 }
 
+/// Asks Slack once whose tokens these are and writes it down, so that no click has to wait for it.
+async fn learn_teams(app: App) {
+    for workspace in app.workspaces() {
+        let Some(slack) = &workspace.slack else {
+            continue;
+        };
+        while !app.is_stopping() {
+            let learnt = workspace::learn_team(&app.db, &workspace.id, slack).await;
+            let Err(error) = learnt else {
+                break;
+            };
+            slack.health.failed(error.to_string(), None);
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+                () = app.stopping.cancelled() => {}
+            }
+        }
+    }
+}
+
 /// Gives every workspace its row, which all other rows name.
 async fn register_workspaces(app: &App) -> sqlx::Result<()> {
     for workspace in app.workspaces() {
@@ -287,6 +314,7 @@ impl Service {
         }
         let sweeper = tokio::spawn(sweep(app.clone(), stopped()));
         let handler = app.clone();
+        app.tasks.spawn(learn_teams(app.clone()));
         let queue_worker = self.worker;
         let stop_worker = stopped();
         // On a thread of its own, for the compiler cannot prove that apalis' future may change threads.
@@ -325,13 +353,11 @@ async fn sweep(app: App, stopped: impl Future<Output = ()>) {
         if poll_is_due {
             polled = Some(Instant::now());
         }
-        if let Err(error) = push_all(&app, poll_is_due).await {
-            tracing::warn!(error = ?error, "the sweep could not push jobs; it tries again");
-        }
+        push_all(&app, poll_is_due).await;
         if pruned.elapsed() > Duration::from_secs(600) {
             pruned = Instant::now();
-            if let Err(error) = app.jobs.prune().await {
-                tracing::warn!(error = ?error, "old jobs could not be deleted");
+            if let Err(error) = prune(&app).await {
+                tracing::warn!(error = ?error, "old rows could not be deleted");
             }
         }
         let pause = SWEEP_INTERVAL.min(app.settings.poll_interval);
@@ -342,15 +368,23 @@ async fn sweep(app: App, stopped: impl Future<Output = ()>) {
     }
 }
 
-async fn push_all(app: &App, poll_is_due: bool) -> anyhow::Result<()> {
+/// Deletes handled jobs and deliveries that nothing looks at any more.
+async fn prune(app: &App) -> anyhow::Result<()> {
+    app.jobs.prune().await?;
+    for workspace in app.workspaces() {
+        ingest::prune(app, workspace).await?;
+    }
+    Ok(())
+}
+
+async fn push_all(app: &App, poll_is_due: bool) {
     for workspace in app.workspaces() {
         for work in Work::ALL {
             if work != Work::PollTraces || poll_is_due {
-                app.jobs.push(&workspace.id, work).await?;
+                app.jobs.push(&workspace.id, work).await;
             }
         }
     }
-    Ok(())
 }
 
 /// One job to its room. A workspace that is no longer configured has no work.

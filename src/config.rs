@@ -215,7 +215,9 @@ impl Config {
     /// Whether the service should be its own Slack and Langfuse: only with neither configured, and
     /// only where no other machine can reach it.
     pub fn wants_playground(&self) -> bool {
-        self.langfuse.is_none() && self.slack.is_none() && self.listen.ip().is_loopback()
+        let is_private =
+            self.listen.ip().is_loopback() && self.public_url.as_ref().is_none_or(is_loopback);
+        self.langfuse.is_none() && self.slack.is_none() && is_private
     }
 
     /// One without the other would read traces and ask nobody, or ask people about nothing.
@@ -238,6 +240,15 @@ impl Config {
             ));
         }
         Ok(())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 
@@ -345,6 +356,11 @@ fn labels_to_generate(environment: &Environment) -> Result<Option<usize>, Config
     }
 }
 
+/// What to log, in `tracing-subscriber`'s words; `None` where that is not set.
+pub fn log_filter(environment: &Environment) -> Option<&str> {
+    environment.get("RUST_LOG")
+}
+
 /// `$XDG_CACHE_HOME/iofold`, else `~/.cache/iofold`, else `data/cache`.
 pub fn cache_dir(environment: &Environment) -> PathBuf {
     let home = || {
@@ -393,6 +409,10 @@ mod tests {
         assert!(read(&[]).expect("defaults hold").wants_playground());
         let open = read(&[("IOFOLD_LISTEN", "0.0.0.0:8080")]).expect("it is an address");
         assert!(!open.wants_playground());
+        let behind_a_proxy = read(&[("IOFOLD_PUBLIC_URL", "https://iofold.example")]);
+        assert!(!behind_a_proxy.expect("it is an address").wants_playground());
+        let local = read(&[("IOFOLD_PUBLIC_URL", "http://localhost:8080")]);
+        assert!(local.expect("it is an address").wants_playground());
     }
 
     #[test]

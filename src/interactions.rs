@@ -24,7 +24,7 @@ const BODY_MAX: usize = 2 * 1024 * 1024;
 struct Interaction {
     #[serde(rename = "type")]
     kind: String,
-    user: Id,
+    user: User,
     team: Option<Id>,
     channel: Option<Id>,
     trigger_id: Option<String>,
@@ -42,6 +42,13 @@ struct Id {
 }
 
 #[derive(Deserialize)]
+struct User {
+    id: String,
+    /// Another team's in a channel shared by Slack Connect.
+    team_id: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Action {
     #[serde(default)]
     action_id: String,
@@ -54,6 +61,12 @@ struct Action {
 impl Interaction {
     fn team(&self) -> &str {
         self.team.as_ref().map_or("", |team| &team.id)
+    }
+
+    /// Guests see the channel, but their thumbs are not the team's.
+    fn is_a_guests(&self) -> bool {
+        let home = self.user.team_id.as_deref();
+        home.is_some_and(|home| home != self.team())
     }
 
     fn channel(&self) -> &str {
@@ -125,7 +138,7 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> Result<()
     };
     let version = VersionId::from(action.value.as_str());
     report::decide(app, workspace, &version, decision, &interaction.user.id).await?;
-    app.jobs.push(&workspace.id, Work::RefreshPosts).await?;
+    app.jobs.push(&workspace.id, Work::RefreshPosts).await;
     Ok(())
 }
 
@@ -137,6 +150,9 @@ async fn owner<'a>(
     kind: Kind,
     subject: &str,
 ) -> anyhow::Result<Option<&'a Workspace>> {
+    if interaction.is_a_guests() {
+        return Ok(None);
+    }
     for workspace in app.workspaces() {
         if !app.is_of_team(workspace, interaction.team()).await? {
             continue;
@@ -190,7 +206,8 @@ fn refuse(app: &App, interaction: &Interaction) -> Result<(), ApiError> {
                 continue;
             };
             if matches!(app_in_task.is_of_team(workspace, &team).await, Ok(true)) {
-                let text = "iofold doesn't know this message, so your click changed nothing.";
+                let text = "iofold doesn't know this message, or you are a guest in this channel, so your \
+                            click changed nothing.";
                 let _ = slack.client.post_ephemeral(&channel, &user, text).await;
                 return;
             }
@@ -216,7 +233,7 @@ async fn submit(app: &App, interaction: &Interaction) -> Result<Response, ApiErr
     if stored {
         return Ok(axum::Json(json!({})).into_response());
     }
-    let problem = "This trace is not labelled by you in this workspace, so no reason was saved.";
+    let problem = "There is no 👎 of yours on this trace any more, so no reason was saved.";
     Ok(
         axum::Json(json!({"response_action": "errors", "errors": {"reason": problem}}))
             .into_response(),

@@ -1,22 +1,31 @@
 //! Our messages in Slack, each posted exactly once.
 //!
-//! A row claims the message before it is posted and records it after. A claim without a record, left by
-//! a crash or an unanswered call, is settled by looking for the message in the channel: it carries its
-//! kind and subject as metadata.
+//! A row claims the message before it is posted and records it after; where a message is decided about
+//! earlier, its row stands unclaimed until then. A claim without a record, left by a crash or an
+//! unanswered call, is settled by looking for the message in the channel: it carries its kind and
+//! subject as metadata.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{Any, Executor, Row};
 
 use crate::app::App;
 use crate::domain::WorkspaceId;
-use crate::slack::{Message, Posted};
+use crate::slack::{self, Message, Posted};
 use crate::store::{Db, now_ms};
 use crate::workspace::{SlackConnection, Workspace};
 
-/// A claim older than this is not held by a running call, which times out after 30 s.
+/// A delivery that takes longer is given up; whether the message was posted is then unknown.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(45);
+/// A claim older than this is not held by a running delivery.
 const CLAIM_HOLDS_MS: i64 = 60_000;
+const _: () = assert!(DELIVERY_TIMEOUT.as_millis() < CLAIM_HOLDS_MS as u128);
 /// Clocks differ; a lost message is looked for this much before its claim.
 const CLOCK_SLACK_MS: i64 = 60_000;
+/// Slack looks at an uploaded picture for a moment, and refuses messages that show it until then. A
+/// message without its picture is updated again until it is this old.
+const PICTURE_AWAITED_MS: i64 = 10 * 60_000;
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +74,35 @@ impl Kind {
     }
 }
 
+/// Says that a message of this kind and subject is to be posted; in the transaction that decides it.
+///
+/// The row is one that nobody has claimed: `attempts` and `claimed_at_ms` are 0, and
+/// `first_claimed_at_ms` is the time of the wish.
+pub async fn want(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    kind: Kind,
+    subject: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into posts
+           (workspace_id, kind, subject_id, attempts, first_claimed_at_ms, claimed_at_ms)
+         values ($1, $2, $3, 0, $4, 0) on conflict (workspace_id, kind, subject_id) do nothing",
+    )
+    .bind(workspace.as_str())
+    .bind(kind.as_str())
+    .bind(subject)
+    .bind(now_ms())
+    .execute(db)
+    .await
+    .map(drop)
+}
+
 /// Posts `message` unless a message of this kind and subject stands or is being posted.
 ///
 /// `Ok(None)` means that another call holds the claim and the sweep comes back, or that Slack refused
-/// the message for good, which must not hold up the others.
+/// the message for good, which must not hold up the others. A picture that Slack refuses comes later,
+/// by [`refresh`].
 ///
 /// # Errors
 /// Slack's or the database's. What Slack certainly refused can be posted again at once; what may have
@@ -89,31 +123,39 @@ pub async fn post_once(
         return Ok(None);
     };
     message.metadata = Some(kind.metadata(subject));
-    let result = deliver(slack, thread, &message, &claim).await;
-    match result {
+    let delivery = Delivery {
+        db: &app.db,
+        workspace: &workspace.id,
+        slack,
+        kind,
+        subject,
+        thread,
+    };
+    match in_time(DELIVERY_TIMEOUT, delivery.deliver(&claim, &message)).await {
         Ok(posted) => {
             slack.health.recovered();
             settle(&app.db, &workspace.id, kind, subject, &posted).await?;
             Ok(Some(posted))
         }
-        Err(error) if error.concerns_this_message_only() => {
+        Err(Undelivered::Slack(error)) if error.concerns_the_content() => {
             tracing::warn!(workspace.id = %workspace.id, kind = kind.as_str(), subject, %error, "a message is given up");
             give_up(&app.db, &workspace.id, kind, subject, &error.to_string()).await?;
             Ok(None)
         }
-        Err(error) => {
+        Err(Undelivered::Slack(error)) => {
             if !error.may_have_happened() && claim.attempts == 1 {
                 release(&app.db, &workspace.id, kind, subject).await?;
             }
             Err(failed(slack, error))
         }
+        Err(Undelivered::Database(error)) => Err(error.into()),
     }
 }
 
 /// Notes Slack's error at the connection and hands it on.
-pub fn failed(slack: &SlackConnection, error: crate::slack::Error) -> anyhow::Error {
+pub fn failed(slack: &SlackConnection, error: slack::Error) -> anyhow::Error {
     let wait = match &error {
-        crate::slack::Error::RateLimited { retry_after, .. } => Some(*retry_after),
+        slack::Error::RateLimited { retry_after, .. } => Some(*retry_after),
         _ => None,
     };
     slack.health.failed(error.to_string(), wait);
@@ -125,26 +167,115 @@ struct Claim {
     first_claimed_at_ms: i64,
 }
 
-async fn deliver(
-    slack: &SlackConnection,
-    thread: Option<&Posted>,
-    message: &Message,
-    claim: &Claim,
-) -> Result<Posted, crate::slack::Error> {
-    let channel = thread.map_or(slack.channel.as_str(), |parent| &parent.channel);
-    let thread_ts = thread.map(|parent| parent.ts.as_str());
-    if claim.attempts > 1 {
-        let oldest = slack_time(claim.first_claimed_at_ms - CLOCK_SLACK_MS);
-        let metadata = message.metadata.as_ref().unwrap_or(&Value::Null);
-        let found = slack
-            .client
-            .find_message(channel, thread_ts, metadata, &oldest)
-            .await?;
-        if let Some(posted) = found {
+/// Why a claimed message was not delivered.
+#[derive(Debug, thiserror::Error)]
+enum Undelivered {
+    #[error(transparent)]
+    Slack(#[from] slack::Error),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    delivery: impl Future<Output = Result<T, Undelivered>>,
+) -> Result<T, Undelivered> {
+    let unknown = || slack::Error::Unknown {
+        method: "chat.postMessage",
+        problem: format!("no end in {} s", limit.as_secs()),
+    };
+    let ended = tokio::time::timeout(limit, delivery).await;
+    ended.unwrap_or_else(|_| Err(unknown().into()))
+}
+
+/// A claimed message on its way into the channel or a thread of it.
+struct Delivery<'a> {
+    db: &'a Db,
+    workspace: &'a WorkspaceId,
+    slack: &'a SlackConnection,
+    kind: Kind,
+    subject: &'a str,
+    thread: Option<&'a Posted>,
+}
+
+impl Delivery<'_> {
+    async fn deliver(&self, claim: &Claim, message: &Message) -> Result<Posted, Undelivered> {
+        if claim.attempts > 1
+            && let Some(posted) = self.look_for(claim).await?
+        {
             return Ok(posted);
         }
+        match (self.post(message).await, message.without_pictures()) {
+            (Err(error), Some(rest)) if error.concerns_the_content() => {
+                // Before the post, so that the picture comes even if the post's answer is lost.
+                touch(self.db.pool(), self.workspace, self.kind, self.subject).await?;
+                Ok(self.post(&rest).await?)
+            }
+            (result, _) => Ok(result?),
+        }
     }
-    slack.client.post_message(channel, thread_ts, message).await
+
+    async fn post(&self, message: &Message) -> Result<Posted, slack::Error> {
+        let channel = self.thread.map(|parent| parent.channel.as_str());
+        let channel = channel.unwrap_or(&self.slack.channel);
+        let client = &self.slack.client;
+        client
+            .post_message(channel, self.thread_ts(), message)
+            .await
+    }
+
+    async fn look_for(&self, claim: &Claim) -> Result<Option<Posted>, Undelivered> {
+        let oldest = slack_time(claim.first_claimed_at_ms - CLOCK_SLACK_MS);
+        let metadata = self.kind.metadata(self.subject);
+        for channel in self.channels().await? {
+            let client = &self.slack.client;
+            let found = client.find_message(&channel, self.thread_ts(), &metadata, &oldest);
+            match found.await {
+                Ok(None) => {}
+                Err(error) if self.is_out_of_reach(&channel, &error) => {}
+                found => return Ok(found?),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the message may stand. A channel's history is read by its id, which our posts tell where
+    /// the settings name the channel otherwise.
+    async fn channels(&self) -> sqlx::Result<Vec<String>> {
+        if let Some(parent) = self.thread {
+            return Ok(vec![parent.channel.clone()]);
+        }
+        let mut channels = vec![self.slack.channel.clone()];
+        let last = last_channel(self.db, self.workspace).await?;
+        channels.extend(last.filter(|last| *last != self.slack.channel));
+        Ok(channels)
+    }
+
+    /// Whether the channel holds no message that could be found: it is gone, was left for another, or
+    /// only its name is known.
+    fn is_out_of_reach(&self, channel: &str, error: &slack::Error) -> bool {
+        let slack::Error::Refused { code, .. } = error else {
+            return false;
+        };
+        code == "channel_not_found" || (code == "not_in_channel" && channel != self.slack.channel)
+    }
+
+    fn thread_ts(&self) -> Option<&str> {
+        self.thread.map(|parent| parent.ts.as_str())
+    }
+}
+
+/// The id of the channel in which the newest of the workspace's messages stands.
+async fn last_channel(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query(
+        "select channel_id from posts
+         where workspace_id = $1 and channel_id is not null and posted_at_ms is not null
+         order by posted_at_ms desc limit 1",
+    )
+    .bind(workspace.as_str())
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(|row| row.try_get("channel_id")).transpose()
 }
 
 fn slack_time(ms: i64) -> String {
@@ -168,7 +299,9 @@ async fn claim(
         "insert into posts (workspace_id, kind, subject_id, first_claimed_at_ms, claimed_at_ms)
          values ($1, $2, $3, $4, $5)
          on conflict (workspace_id, kind, subject_id) do update
-         set claimed_at_ms = excluded.claimed_at_ms, attempts = posts.attempts + 1
+         set claimed_at_ms = excluded.claimed_at_ms, attempts = posts.attempts + 1,
+             first_claimed_at_ms = case when posts.attempts = 0 then excluded.first_claimed_at_ms
+                                        else posts.first_claimed_at_ms end
          where posts.posted_at_ms is null and posts.refusal is null and posts.claimed_at_ms < $6
          returning attempts, first_claimed_at_ms",
     )
@@ -189,11 +322,11 @@ async fn claim(
     .transpose()
 }
 
-/// Gives up a claim whose message was certainly not posted.
+/// Lets go of a claim whose message was certainly not posted; it is still wanted.
 async fn release(db: &Db, workspace: &WorkspaceId, kind: Kind, subject: &str) -> sqlx::Result<()> {
     sqlx::query(
-        "delete from posts where workspace_id = $1 and kind = $2 and subject_id = $3
-         and posted_at_ms is null",
+        "update posts set claimed_at_ms = 0, attempts = 0
+         where workspace_id = $1 and kind = $2 and subject_id = $3 and posted_at_ms is null",
     )
     .bind(workspace.as_str())
     .bind(kind.as_str())
@@ -279,12 +412,20 @@ pub struct Stale {
     pub subject: String,
     /// Where it stands.
     pub posted: Posted,
+    posted_at_ms: i64,
     wanted: i64,
+}
+
+impl Stale {
+    /// Whether Slack may still be looking at a picture of the message.
+    fn awaits_its_picture(&self) -> bool {
+        now_ms() - self.posted_at_ms < PICTURE_AWAITED_MS
+    }
 }
 
 /// Says that the message's content has changed; in the transaction that changes it.
 pub async fn touch(
-    db: impl sqlx::Executor<'_, Database = sqlx::Any>,
+    db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     kind: Kind,
     subject: &str,
@@ -304,7 +445,7 @@ pub async fn touch(
 /// The messages of a kind that show something old.
 pub async fn stale(db: &Db, workspace: &WorkspaceId, kind: Kind) -> sqlx::Result<Vec<Stale>> {
     let rows = sqlx::query(
-        "select subject_id, channel_id, ts, wanted from posts
+        "select subject_id, channel_id, ts, posted_at_ms, wanted from posts
          where workspace_id = $1 and kind = $2 and wanted > shown and posted_at_ms is not null
          order by posted_at_ms desc limit 100",
     )
@@ -319,6 +460,7 @@ pub async fn stale(db: &Db, workspace: &WorkspaceId, kind: Kind) -> sqlx::Result
                 channel: row.try_get("channel_id")?,
                 ts: row.try_get("ts")?,
             },
+            posted_at_ms: row.try_get("posted_at_ms")?,
             wanted: row.try_get("wanted")?,
         })
     };
@@ -326,6 +468,12 @@ pub async fn stale(db: &Db, workspace: &WorkspaceId, kind: Kind) -> sqlx::Result
 }
 
 /// Puts the new content into a stale message.
+///
+/// A message that Slack refuses to change, as one that a person deleted, counts as shown: it must not
+/// hold up the others. One whose picture Slack refuses shows the rest, and stays stale for a while.
+///
+/// # Errors
+/// Slack's, where they pass by themselves or concern the whole connection, or the database's.
 pub async fn refresh(
     app: &App,
     workspace: &Workspace,
@@ -335,20 +483,64 @@ pub async fn refresh(
     mut message: Message,
 ) -> anyhow::Result<()> {
     message.metadata = Some(kind.metadata(&stale.subject));
-    match slack.client.update_message(&stale.posted, &message).await {
-        Ok(()) => slack.health.recovered(),
-        // Deleted by a person: there is nothing left to bring up to date.
-        Err(crate::slack::Error::Refused { code, .. }) if code == "message_not_found" => {}
-        Err(error) => return Err(failed(slack, error)),
+    match update(slack, &stale.posted, &message).await {
+        Ok(Shown::Whole) => slack.health.recovered(),
+        Ok(Shown::WithoutPictures) => {
+            slack.health.recovered();
+            if stale.awaits_its_picture() {
+                return Ok(());
+            }
+        }
+        Err(error) if error.is_transient() || error.concerns_the_connection() => {
+            return Err(failed(slack, error));
+        }
+        Err(error) => {
+            tracing::warn!(workspace.id = %workspace.id, kind = kind.as_str(), subject = stale.subject.as_str(), %error, "a message cannot be brought up to date");
+        }
     }
+    set_shown(&app.db, &workspace.id, kind, stale).await?;
+    Ok(())
+}
+
+/// How much of a message an update shows.
+enum Shown {
+    Whole,
+    WithoutPictures,
+}
+
+async fn update(
+    slack: &SlackConnection,
+    posted: &Posted,
+    message: &Message,
+) -> Result<Shown, slack::Error> {
+    let updated = slack.client.update_message(posted, message).await;
+    match (updated, message.without_pictures()) {
+        (Err(error), Some(rest)) if error.concerns_the_content() => {
+            let updated = slack.client.update_message(posted, &rest).await;
+            updated.map(|()| Shown::WithoutPictures)
+        }
+        (updated, _) => updated.map(|()| Shown::Whole),
+    }
+}
+
+async fn set_shown(
+    db: &Db,
+    workspace: &WorkspaceId,
+    kind: Kind,
+    stale: &Stale,
+) -> sqlx::Result<()> {
     sqlx::query(
         "update posts set shown = $1 where workspace_id = $2 and kind = $3 and subject_id = $4",
     )
     .bind(stale.wanted)
-    .bind(workspace.id.as_str())
+    .bind(workspace.as_str())
     .bind(kind.as_str())
     .bind(&stale.subject)
-    .execute(app.db.pool())
-    .await?;
-    Ok(())
+    .execute(db.pool())
+    .await
+    .map(drop)
 }
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+pub(crate) mod tests;

@@ -5,9 +5,11 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
+use sqlx::Row;
 use tokio::sync::OnceCell;
 
 use crate::domain::WorkspaceId;
+use crate::store::Db;
 use crate::{langfuse, slack};
 
 /// The first wait after a failure; each further one doubles it.
@@ -108,12 +110,41 @@ impl SlackConnection {
         }
     }
 
+    /// The team that the token belongs to, if Slack has said so already.
+    pub fn known_identity(&self) -> Option<&slack::Identity> {
+        self.identity.get()
+    }
+
     /// The team that the token belongs to, asked for once.
     pub async fn identity(&self) -> Result<&slack::Identity, slack::Error> {
         self.identity
             .get_or_try_init(|| self.client.identity())
             .await
     }
+}
+
+/// The Slack team of a workspace, as written down by [`learn_team`]; `None` before that.
+pub async fn team_of(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
+    sqlx::query("select slack_team_id from workspaces where id = $1")
+        .bind(workspace.as_str())
+        .fetch_one(db.pool())
+        .await?
+        .try_get("slack_team_id")
+}
+
+/// Asks Slack which team the token belongs to, and writes it down.
+pub async fn learn_team(
+    db: &Db,
+    workspace: &WorkspaceId,
+    slack: &SlackConnection,
+) -> anyhow::Result<()> {
+    let identity = slack.identity().await?;
+    sqlx::query("update workspaces set slack_team_id = $1 where id = $2")
+        .bind(&identity.team_id)
+        .bind(workspace.as_str())
+        .execute(db.pool())
+        .await?;
+    Ok(())
 }
 
 /// Whether a connection works, and when to try it again if not.

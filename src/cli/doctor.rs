@@ -11,9 +11,8 @@ use crate::{langfuse, slack};
 
 /// Checks each part and prints a line for it; a failed one says what to fix.
 #[tokio::main]
-pub async fn doctor() -> Result<(), Failure> {
-    let environment = Environment::of_process().map_err(Failure::Usage)?;
-    let config = Config::read(&environment).map_err(|error| Failure::Usage(error.into()))?;
+pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
+    let config = Config::read(environment).map_err(|error| Failure::Usage(error.into()))?;
     let checks = [
         said("Sandbox", sandbox(&config)),
         said("Database", database(&config).await),

@@ -20,10 +20,10 @@ const BATCH: usize = 256;
 const DEFAULT_OUT: &str = "eval.py";
 
 /// `iofold eval run`: one outcome a line, in input order.
-pub fn run(arguments: &super::Run) -> Result<(), Failure> {
+pub fn run(environment: &Environment, arguments: &super::Run) -> Result<(), Failure> {
     let source = input::eval_file(&arguments.eval)?;
     let lines = input::lines(&arguments.traces)?;
-    let sandbox = sandbox()?;
+    let sandbox = sandbox(environment)?;
     let mut written = Written::new(BufWriter::new(stdout().lock()));
     let progress = progress("traces", None);
     let mut batch = Vec::with_capacity(BATCH);
@@ -139,10 +139,10 @@ fn evaluate<'a>(
 }
 
 /// `iofold eval report`: all labels are fresh, for nobody learnt from them here.
-pub fn report(arguments: &super::Report) -> Result<(), Failure> {
+pub fn report(environment: &Environment, arguments: &super::Report) -> Result<(), Failure> {
     let source = input::eval_file(&arguments.eval)?;
     let labelled = input::labelled_file(&arguments.labelled)?;
-    let sandbox = sandbox()?;
+    let sandbox = sandbox(environment)?;
     let judged = judge(&sandbox, &source, &labelled)?;
     let evidence = Evidence {
         criterion: source.criterion(),
@@ -157,7 +157,7 @@ pub fn report(arguments: &super::Report) -> Result<(), Failure> {
 }
 
 /// `iofold eval generate`: split, generate, test on the held-out part, report.
-pub fn generate(arguments: &super::Generate) -> Result<(), Failure> {
+pub fn generate(environment: &Environment, arguments: &super::Generate) -> Result<(), Failure> {
     if arguments.generator == Generator::Llm {
         let missing = "no LLM generator is available yet; use --generator rules";
         return Err(Failure::Usage(anyhow!(missing)));
@@ -175,7 +175,7 @@ pub fn generate(arguments: &super::Generate) -> Result<(), Failure> {
             candidates_tried,
         } => return not_yet(&reason, candidates_tried, arguments.json),
     };
-    let sandbox = sandbox()?;
+    let sandbox = sandbox(environment)?;
     let report = test(&sandbox, &induced, &labelled, &held_out)?;
     std::fs::write(&out, induced.source.as_str())
         .with_context(|| format!("cannot write {}", out.display()))?;
@@ -277,10 +277,9 @@ fn out_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
     }
 }
 
-fn sandbox() -> Result<Sandbox, Failure> {
-    let environment = Environment::of_process().map_err(Failure::Usage)?;
+fn sandbox(environment: &Environment) -> Result<Sandbox, Failure> {
     let spinner = progress("preparing the sandbox", Some(Duration::from_millis(100)));
-    let sandbox = Sandbox::open(&config::cache_dir(&environment));
+    let sandbox = Sandbox::open(&config::cache_dir(environment));
     spinner.finish_and_clear();
     Ok(sandbox.map_err(anyhow::Error::from)?)
 }

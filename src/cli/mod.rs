@@ -5,11 +5,15 @@ mod eval;
 mod input;
 mod serve;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Environment};
 
 /// Whose fault a failure is; the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -121,17 +125,7 @@ struct Report {
 
 /// Runs the command that the arguments name; the exit code says how it went.
 pub fn main() -> ExitCode {
-    let command = Command::parse();
-    let serving = matches!(command.what, What::Serve);
-    log_to_stderr(if serving { "iofold=info,warn" } else { "error" });
-    let done = match command.what {
-        What::Serve => serve::serve(),
-        What::Doctor => doctor::doctor(),
-        What::Eval(EvalCommand::Generate(arguments)) => eval::generate(&arguments),
-        What::Eval(EvalCommand::Run(arguments)) => eval::run(&arguments),
-        What::Eval(EvalCommand::Report(arguments)) => eval::report(&arguments),
-    };
-    match done {
+    match run(&Command::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::NoEval | Failure::Quiet(_)) {
@@ -142,11 +136,31 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses, else `otherwise`.
-fn log_to_stderr(otherwise: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(otherwise));
+fn run(command: &Command) -> Result<(), Failure> {
+    let environment = Environment::of_process().map_err(Failure::Usage)?;
+    let serving = matches!(command.what, What::Serve);
+    let otherwise = if serving { "iofold=info,warn" } else { "error" };
+    log_to_stderr(config::log_filter(&environment).unwrap_or(otherwise))?;
+    match &command.what {
+        What::Serve => serve::serve(&environment),
+        What::Doctor => doctor::doctor(&environment),
+        What::Eval(EvalCommand::Generate(arguments)) => eval::generate(&environment, arguments),
+        What::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
+        What::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
+    }
+}
+
+/// Logs go to standard error.
+fn log_to_stderr(filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Failure::Usage(anyhow!(
+            "RUST_LOG cannot be read ({error}). Set it to iofold=debug, say"
+        ))
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
+    Ok(())
 }

@@ -6,10 +6,17 @@ use crate::app;
 use crate::config::{Config, Environment};
 
 /// Runs the service until SIGTERM or SIGINT.
-#[tokio::main]
-pub async fn serve() -> Result<(), Failure> {
-    let environment = Environment::of_process().map_err(Failure::Usage)?;
-    let config = Config::read(&environment).map_err(|error| Failure::Usage(error.into()))?;
+///
+/// What does not end in its time is left behind: the next start takes it up again.
+pub fn serve(environment: &Environment) -> Result<(), Failure> {
+    let config = Config::read(environment).map_err(|error| Failure::Usage(error.into()))?;
+    let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
+    let done = runtime.block_on(run(config));
+    runtime.shutdown_background();
+    done
+}
+
+async fn run(config: Config) -> Result<(), Failure> {
     let connected = config.slack.is_some();
     // Before anything is said: who reads the greeting may ask to stop at once.
     let stop = asked_to_stop()?;

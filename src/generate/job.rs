@@ -22,8 +22,9 @@ pub async fn generate_eval(app: &App, workspace: &Workspace) -> anyhow::Result<(
     let settings = Settings::default();
     let generation = tokio::task::spawn_blocking(move || generate(&development, &settings)).await?;
     record(app, &workspace.id, &eval, label_count, &generation, &seen).await?;
-    app.jobs.push(&workspace.id, Work::RunEvals).await?;
-    app.jobs.push(&workspace.id, Work::PostReports).await
+    app.jobs.push(&workspace.id, Work::RunEvals).await;
+    app.jobs.push(&workspace.id, Work::PostReports).await;
+    Ok(())
 }
 
 /// The number of labelled traces, if that is enough for an attempt: at first by the setting, then at

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use chrono::DateTime;
 use serde_json::{Map, Value};
+use sqlx::{Any, Executor};
 
 use super::normalise;
 use super::store::{self, Arrival};
@@ -24,7 +25,7 @@ pub async fn keep_observations(
     observations: &[Map<String, Value>],
     seen: &mut Seen,
 ) -> sqlx::Result<()> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = store::begin_alone(db, workspace).await?;
     for observation in observations {
         let (Some(trace_id), Some(id)) = (id_in(observation, "traceId"), id_in(observation, "id"))
         else {
@@ -55,8 +56,11 @@ pub async fn put_together(db: &Db, workspace: &WorkspaceId, seen: &Seen) -> anyh
     Ok(stored)
 }
 
+/// Alone in the workspace from reading to storing: a form put together from fewer observations never
+/// replaces one that has them all.
 async fn assemble(db: &Db, workspace: &WorkspaceId, trace_id: &str) -> anyhow::Result<bool> {
-    let rows = store::observations(db, workspace, trace_id).await?;
+    let mut transaction = store::begin_alone(db, workspace).await?;
+    let rows = store::observations(&mut *transaction, workspace, trace_id).await?;
     let observations: Vec<Map<String, Value>> = rows
         .iter()
         .map(|row| serde_json::from_str(row))
@@ -67,13 +71,21 @@ async fn assemble(db: &Db, workspace: &WorkspaceId, trace_id: &str) -> anyhow::R
         return Ok(false);
     };
     let complete = payload.has_ended();
-    keep_trace(db, workspace, &payload, complete, changed_at_ms).await?;
+    keep_trace(
+        &mut *transaction,
+        workspace,
+        &payload,
+        complete,
+        changed_at_ms,
+    )
+    .await?;
+    transaction.commit().await?;
     Ok(true)
 }
 
 /// Stores a trace. `changed_at_ms` is when it last changed at its source, where that is known.
 pub async fn keep_trace(
-    db: &Db,
+    db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     payload: &TracePayload,
     complete: bool,
@@ -101,7 +113,7 @@ pub async fn fetch_trace(
         Api::V4 => fetch_observations(db, workspace, langfuse, trace_id).await,
         Api::V3 => match langfuse.client.trace(trace_id).await? {
             Some(detail) => {
-                keep_detail(db, workspace, detail, settled_before_ms).await?;
+                keep_detail(db, workspace, detail, None, settled_before_ms).await?;
                 Ok(true)
             }
             None => Ok(false),
@@ -134,10 +146,14 @@ async fn fetch_observations(
 
 /// Stores a v3 trace detail. It is complete when an end is known, or when it began longer ago than the
 /// quiet period: v3's SDKs may leave steps open for ever.
+///
+/// `line` is what the list said of the trace before the detail was read. Where that is `None`, the
+/// poller reads the trace once more: this detail may be older than one that is stored already.
 pub async fn keep_detail(
     db: &Db,
     workspace: &WorkspaceId,
     detail: Map<String, Value>,
+    line: Option<&str>,
     settled_before_ms: i64,
 ) -> sqlx::Result<()> {
     let changed_at_ms = last_change_of(&detail);
@@ -145,7 +161,17 @@ pub async fn keep_detail(
     let payload = TracePayload::from(detail);
     let is_old = began_at_ms.is_none_or(|began| began <= settled_before_ms);
     let complete = payload.has_ended() || is_old;
-    keep_trace(db, workspace, &payload, complete, changed_at_ms).await
+    let mut transaction = store::begin_alone(db, workspace).await?;
+    let db = &mut *transaction;
+    keep_trace(&mut *db, workspace, &payload, complete, changed_at_ms).await?;
+    match line {
+        Some(line) => {
+            let id = &payload.id;
+            store::upsert_observation(db, workspace, id, id, line).await?;
+        }
+        None => store::forget_line(db, workspace, &payload.id).await?,
+    }
+    transaction.commit().await
 }
 
 /// When a v3 trace detail last changed, as far as its times and its observations' say.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::arrive;
 use super::job::{awake, noted};
-use super::store::{self, PendingDelivery};
+use super::store::{self, DELIVERIES_AT_ONCE, PendingDelivery};
 use crate::jobs::Work;
 use crate::langfuse::{self, TracePayload};
 use crate::store::Db;
@@ -37,65 +37,75 @@ enum Use {
 }
 
 impl Deliveries<'_> {
-    /// Handles the deliveries that wait; gives the work that may follow. A delivery that cannot be
-    /// handled now stays.
+    /// Handles the oldest deliveries that wait; gives the work that may follow. A delivery that cannot
+    /// be handled now stays.
     pub async fn handle(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<HashSet<Work>> {
         let mut hints = HashSet::new();
         let mut found = HashMap::new();
+        let mut finished = 0;
         for delivery in store::pending_deliveries(self.db, &self.workspace.id).await? {
             if is_stopping() {
                 break;
             }
-            match use_of(&delivery.body, self.workspace.langfuse.is_some()) {
-                Use::Names(trace_id) => {
-                    if self.read_named(&delivery, trace_id, &mut found).await? {
-                        hints.extend(AFTER_A_TRACE);
-                    }
-                }
-                Use::Carries(payload) => {
-                    arrive::keep_trace(self.db, &self.workspace.id, &payload, true, None).await?;
-                    self.finish(&delivery).await?;
-                    hints.extend(AFTER_A_TRACE);
-                }
-                Use::Hint => {
-                    self.finish(&delivery).await?;
-                    hints.insert(Work::PollTraces);
-                }
+            if let Some(work) = self.handle_one(&delivery, &mut found).await? {
+                store::finish_delivery(self.db, &self.workspace.id, &delivery.id).await?;
+                hints.extend(work);
+                finished += 1;
             }
+        }
+        // More may wait. Where some stay, the sweep is soon enough.
+        if finished == DELIVERIES_AT_ONCE {
+            hints.insert(Work::HandleDeliveries);
         }
         Ok(hints)
     }
 
-    /// Reads the trace that a delivery names, unless another delivery has just named it; says whether
-    /// it is stored. The delivery stays where Langfuse cannot be asked now.
+    /// The work that may follow a delivery; `None` where it stays.
+    async fn handle_one(
+        &self,
+        delivery: &PendingDelivery,
+        found: &mut HashMap<String, bool>,
+    ) -> anyhow::Result<Option<&'static [Work]>> {
+        match use_of(&delivery.body, self.workspace.langfuse.is_some()) {
+            Use::Names(trace_id) => self.read_named(delivery, trace_id, found).await,
+            Use::Carries(payload) => {
+                let (db, workspace) = (self.db.pool(), &self.workspace.id);
+                arrive::keep_trace(db, workspace, &payload, true, None).await?;
+                Ok(Some(&AFTER_A_TRACE))
+            }
+            Use::Hint => Ok(Some(&[Work::PollTraces])),
+        }
+    }
+
+    /// Reads the trace that a delivery names, unless another delivery has just named it. The delivery
+    /// stays where Langfuse cannot be asked now, or does not show the trace yet.
     async fn read_named(
         &self,
         delivery: &PendingDelivery,
         trace_id: String,
         found: &mut HashMap<String, bool>,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<&'static [Work]>> {
         if let Some(langfuse) = awake(self.workspace)
             && !found.contains_key(&trace_id)
         {
             let is_there = self.is_read(langfuse, &trace_id).await?;
             found.insert(trace_id.clone(), is_there);
         }
-        let is_there = found.get(&trace_id).copied();
-        match is_there {
-            Some(true) => self.finish(delivery).await?,
+        match found.get(&trace_id) {
+            Some(true) => Ok(Some(&AFTER_A_TRACE)),
             Some(false) if delivery.attempts + 1 < ATTEMPTS_MAX => {
                 store::postpone_delivery(self.db, &self.workspace.id, &delivery.id).await?;
+                Ok(None)
             }
             Some(false) => {
                 tracing::info!(
                     trace.id = trace_id,
                     "Langfuse does not show a trace that a webhook named"
                 );
-                self.finish(delivery).await?;
+                Ok(Some(&[]))
             }
-            None => {}
+            None => Ok(None),
         }
-        Ok(is_there == Some(true))
     }
 
     /// Whether Langfuse has the trace; it is then stored.
@@ -110,10 +120,6 @@ impl Deliveries<'_> {
             }
             found => noted(langfuse, found).await,
         }
-    }
-
-    async fn finish(&self, delivery: &PendingDelivery) -> sqlx::Result<()> {
-        store::finish_delivery(self.db, &self.workspace.id, &delivery.id).await
     }
 }
 

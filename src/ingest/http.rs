@@ -39,7 +39,7 @@ pub async fn receive(
     }
     let id = delivery_id(&delivery, &body);
     if store::insert_delivery(&app.db, &workspace, &id, &delivery).await? {
-        app.jobs.push(&workspace, Work::HandleDeliveries).await?;
+        app.jobs.push(&workspace, Work::HandleDeliveries).await;
     }
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,11 +1,17 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::deliveries::{AFTER_A_TRACE, Deliveries};
 use super::poll::Poll;
+use super::store;
 use crate::app::App;
 use crate::jobs::Work;
 use crate::langfuse::{self, OBSERVATIONS_MAX};
+use crate::store::now_ms;
 use crate::workspace::{LangfuseConnection, Workspace};
+
+/// A handled delivery is known again for this long; Langfuse repeats one within minutes.
+const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// Looks at the deliveries that wait: the traces they name are read, any other makes the poller look.
 pub async fn handle_deliveries(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
@@ -14,12 +20,9 @@ pub async fn handle_deliveries(app: &App, workspace: &Workspace) -> anyhow::Resu
         workspace,
         settled_before_ms: app.settled_before_ms(),
     };
-    push(
-        app,
-        workspace,
-        deliveries.handle(|| app.is_stopping()).await?,
-    )
-    .await
+    let hints = deliveries.handle(|| app.is_stopping()).await?;
+    push(app, workspace, hints).await;
+    Ok(())
 }
 
 /// Asks Langfuse for what is new.
@@ -34,20 +37,26 @@ pub async fn poll_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()>
         settled_before_ms: app.settled_before_ms(),
         observations_a_page: OBSERVATIONS_MAX,
     };
-    match noted(langfuse, poll.run(|| app.is_stopping()).await).await? {
-        0 => Ok(()),
-        _ => push(app, workspace, AFTER_A_TRACE).await,
+    if noted(langfuse, poll.run(|| app.is_stopping()).await).await? > 0 {
+        push(app, workspace, AFTER_A_TRACE).await;
     }
+    Ok(())
 }
 
-async fn push<H>(app: &App, workspace: &Workspace, hints: H) -> anyhow::Result<()>
+/// Deletes what is kept of webhooks for too long.
+pub async fn prune(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let before_ms = now_ms() - KEPT_FOR.as_millis() as i64;
+    store::prune_deliveries(&app.db, &workspace.id, before_ms).await?;
+    Ok(())
+}
+
+async fn push<H>(app: &App, workspace: &Workspace, hints: H)
 where
     H: IntoIterator<Item = Work>,
 {
     for work in hints.into_iter().collect::<HashSet<_>>() {
-        app.jobs.push(&workspace.id, work).await?;
+        app.jobs.push(&workspace.id, work).await;
     }
-    Ok(())
 }
 
 /// The connection, unless it is in trouble and it is too early to try again.

@@ -12,7 +12,7 @@ mod poll;
 mod store;
 
 pub use http::receive;
-pub use job::{handle_deliveries, poll_traces};
+pub use job::{handle_deliveries, poll_traces, prune};
 pub use normalise::normalise;
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::langfuse::{self, Api, Page, Window};
 use crate::store::Db;
 use crate::workspace::LangfuseConnection;
 
-/// Each look goes back this far behind the last one: ingestion at Langfuse is late and out of order.
+/// What began less than this ago is read again by the next look: ingestion at Langfuse is late and out
+/// of order.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 /// The first look goes back this far: enough to see something, no flood of old traces.
 const FIRST_LOOK: TimeDelta = TimeDelta::hours(1);
@@ -21,7 +22,8 @@ const SHORTEST_WINDOW: TimeDelta = TimeDelta::seconds(1);
 /// A window that needs more pages is read in parts, so that the mark moves within one rate limit.
 /// Ten pages are 10,000 observations; the smallest plan allows 30 calls a minute.
 const PAGES_A_WINDOW: usize = 10;
-/// Windows read by one job; the next job goes on.
+/// Windows behind the overlap that one job reads; the next job goes on. The overlap itself is read to
+/// its end, or heavy traffic would be seen minutes late.
 const WINDOWS_A_JOB: usize = 20;
 /// An observation that runs longer than this is not seen to end.
 const LONGEST_RUN: TimeDelta = TimeDelta::hours(24);
@@ -38,28 +40,49 @@ pub struct Poll<'a> {
 }
 
 impl Poll<'_> {
-    /// Reads from the mark on, and moves the mark behind each window that is stored. Says how many
-    /// traces were stored. Ends early, at a window's end, where `is_stopping` says so.
+    /// Reads from the mark on, and moves the mark behind each window that is stored, but never into
+    /// the overlap. So a window behind the overlap is read once, and each look gets further than the
+    /// last. Says how many traces were stored. Ends early, at a window's end, where `is_stopping` says so.
     pub async fn run(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<usize> {
         self.check_keys().await?;
         let api = self.langfuse.client.api().await?;
         let now = Utc::now();
         let mark = store::poll_mark(self.db, self.workspace).await?;
         let mark = mark.and_then(DateTime::from_timestamp_millis);
-        // A mark in the future is a clock that was put right.
-        let mut from = mark.map_or(now - FIRST_LOOK, |mark| mark.min(now) - OVERLAP);
-        let mut stored = match api == Api::V4 && mark.is_some() {
+        // A mark in the overlap or in the future is a clock that was put right.
+        let from = mark.map_or(now - FIRST_LOOK, |mark| mark.min(now - OVERLAP));
+        let ended = match api == Api::V4 && mark.is_some() {
             true => self.read_late_ends(from).await?,
             false => 0,
         };
-        let mut length = LONGEST_WINDOW;
-        for _ in 0..WINDOWS_A_JOB {
-            let to = now.min(from + length);
+        let begun = self
+            .read_windows(api, Window { from, to: now }, is_stopping)
+            .await?;
+        Ok(ended + begun)
+    }
+
+    /// Reads `whole`, whose end is now, in windows that are not too much.
+    async fn read_windows(
+        &self,
+        api: Api,
+        whole: Window,
+        is_stopping: impl Fn() -> bool,
+    ) -> anyhow::Result<usize> {
+        let settled = whole.to - OVERLAP;
+        let (mut from, mut length) = (whole.from, LONGEST_WINDOW);
+        let (mut stored, mut windows) = (0, 0);
+        while from < whole.to && windows < WINDOWS_A_JOB {
+            let to = whole.to.min(from + length);
             match self.read(api, Window { from, to }).await? {
-                Some(more) => (from, stored) = (to, stored + more),
+                Some(more) => {
+                    let mark_ms = to.min(settled).timestamp_millis();
+                    store::set_poll_mark(self.db, self.workspace, mark_ms).await?;
+                    (from, stored) = (to, stored + more);
+                    windows += usize::from(to <= settled);
+                }
                 None => length = (length / 4).max(SHORTEST_WINDOW),
             }
-            if from >= now || is_stopping() {
+            if is_stopping() {
                 break;
             }
         }
@@ -80,15 +103,10 @@ impl Poll<'_> {
 
     /// Reads one window; `None` where it holds too much to be read at once.
     async fn read(&self, api: Api, window: Window) -> anyhow::Result<Option<usize>> {
-        let read = match api {
-            Api::V4 => self.read_observations(window).await?,
-            Api::V3 => self.read_traces(window).await?,
-        };
-        if read.is_some() {
-            let mark_ms = window.to.timestamp_millis();
-            store::set_poll_mark(self.db, self.workspace, mark_ms).await?;
+        match api {
+            Api::V4 => self.read_observations(window).await,
+            Api::V3 => self.read_traces(window).await,
         }
-        Ok(read)
     }
 
     /// v4: stores the window's observations, then the traces they belong to.
@@ -184,9 +202,8 @@ impl Poll<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        arrive::keep_detail(db, workspace, detail, self.settled_before_ms).await?;
-        // Last, so that a trace whose storing was cut short is read again.
-        store::upsert_observation(db.pool(), workspace, id, id, &text).await?;
+        let line = Some(text.as_str());
+        arrive::keep_detail(db, workspace, detail, line, self.settled_before_ms).await?;
         Ok(true)
     }
 }

@@ -1,9 +1,27 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sqlx::{Any, Executor, Row};
+use sqlx::{Any, Executor, Row, Transaction};
 
 use crate::domain::{Trace, WorkspaceId};
 use crate::store::{Db, now_ms};
+
+/// Deliveries loaded at once: a body may have 12 MB.
+pub const DELIVERIES_AT_ONCE: usize = 10;
+
+/// A transaction beside which no other of these runs in the workspace, in whatever process. Langfuse's
+/// webhooks and the poller bring the same traces at the same time.
+pub async fn begin_alone(
+    db: &Db,
+    workspace: &WorkspaceId,
+) -> sqlx::Result<Transaction<'static, Any>> {
+    let mut transaction = db.begin().await?;
+    // Locks the row on Postgres; SQLite has one writer anyway.
+    sqlx::query("update workspaces set created_at_ms = created_at_ms where id = $1")
+        .bind(workspace.as_str())
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction)
+}
 
 /// Records a verified delivery; says whether it was new.
 pub async fn insert_delivery(
@@ -32,7 +50,8 @@ pub struct PendingDelivery {
     pub attempts: i64,
 }
 
-/// The deliveries that wait, oldest first; one tried before waits longer each time.
+/// The oldest deliveries that wait, [`DELIVERIES_AT_ONCE`] at most; one tried before waits longer each
+/// time.
 pub async fn pending_deliveries(
     db: &Db,
     workspace: &WorkspaceId,
@@ -41,10 +60,11 @@ pub async fn pending_deliveries(
         "select id, body, attempts from deliveries
          where workspace_id = $1 and handled_at_ms is null
            and received_at_ms + attempts * attempts * 2000 <= $2
-         order by received_at_ms limit 100",
+         order by received_at_ms limit $3",
     )
     .bind(workspace.as_str())
     .bind(now_ms())
+    .bind(DELIVERIES_AT_ONCE as i64)
     .fetch_all(db.pool())
     .await?;
     let read = |row: &sqlx::any::AnyRow| {
@@ -78,7 +98,22 @@ pub async fn postpone_delivery(db: &Db, workspace: &WorkspaceId, id: &str) -> sq
         .map(drop)
 }
 
-/// How far the poller has read, in milliseconds since 1970; `None` before the first poll.
+/// Deletes the deliveries that were handled before `before_ms`; says how many.
+pub async fn prune_deliveries(
+    db: &Db,
+    workspace: &WorkspaceId,
+    before_ms: i64,
+) -> sqlx::Result<u64> {
+    let deleted =
+        sqlx::query("delete from deliveries where workspace_id = $1 and handled_at_ms < $2")
+            .bind(workspace.as_str())
+            .bind(before_ms)
+            .execute(db.pool())
+            .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// Up to when everything is read, in milliseconds since 1970; `None` before the first poll.
 pub async fn poll_mark(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<i64>> {
     let row = sqlx::query("select polled_through_ms from poll_marks where workspace_id = $1")
         .bind(workspace.as_str())
@@ -142,7 +177,7 @@ pub async fn reopen_trace(
 /// The observations of a trace, as Langfuse gave them. The line that v3's list has of the trace, kept
 /// under the trace's own id, is none.
 pub async fn observations(
-    db: &Db,
+    db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     trace_id: &str,
 ) -> sqlx::Result<Vec<String>> {
@@ -152,9 +187,23 @@ pub async fn observations(
     )
     .bind(workspace.as_str())
     .bind(trace_id)
-    .fetch_all(db.pool())
+    .fetch_all(db)
     .await?;
     rows.iter().map(|row| row.try_get("payload")).collect()
+}
+
+/// Deletes the line that v3's list had of the trace, so that the poller reads the trace again.
+pub async fn forget_line(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+) -> sqlx::Result<()> {
+    sqlx::query("delete from observations where workspace_id = $1 and trace_id = $2 and id = $2")
+        .bind(workspace.as_str())
+        .bind(trace_id)
+        .execute(db)
+        .await
+        .map(drop)
 }
 
 /// Whether v3's list has the same line of the trace as when the trace was last stored, and the trace
@@ -191,9 +240,10 @@ pub struct Arrival<'a> {
     pub changed_at_ms: i64,
 }
 
-/// Stores a trace, or what has changed in it. A repeated arrival changes nothing.
+/// Stores a trace, or what has changed in it, which is then to be scored again. A repeated arrival
+/// changes nothing.
 pub async fn upsert_trace(
-    db: &Db,
+    db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     arrival: &Arrival<'_>,
 ) -> sqlx::Result<()> {
@@ -209,7 +259,7 @@ pub async fn upsert_trace(
          set payload = excluded.payload, payload_hash = excluded.payload_hash,
              trace_group = excluded.trace_group, complete = excluded.complete,
              cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
-             changed_at_ms = excluded.first_seen_at_ms
+             changed_at_ms = excluded.first_seen_at_ms, to_score = 1
          where traces.payload_hash <> excluded.payload_hash
             or traces.complete <> excluded.complete",
     )
@@ -223,7 +273,7 @@ pub async fn upsert_trace(
     .bind(started_at_ms)
     .bind(now)
     .bind(arrival.changed_at_ms.min(now))
-    .execute(db.pool())
+    .execute(db)
     .await
     .map(drop)
 }

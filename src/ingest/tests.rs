@@ -1,6 +1,7 @@
 //! Deliveries and polls against a database and the stand-in for Langfuse.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -76,14 +77,17 @@ impl World {
     }
 
     async fn poll_by(&self, observations_a_page: usize) -> anyhow::Result<usize> {
-        let poll = Poll {
+        self.poller(observations_a_page).run(|| false).await
+    }
+
+    fn poller(&self, observations_a_page: usize) -> Poll<'_> {
+        Poll {
             db: &self.db,
             workspace: &self.workspace.id,
             langfuse: self.connection(),
             settled_before_ms: now_ms() - 30_000,
             observations_a_page,
-        };
-        poll.run(|| false).await
+        }
     }
 
     async fn deliver(&self, id: &str, body: Value) {
@@ -107,6 +111,20 @@ impl World {
             .await
             .and_then(|row| row.try_get("waiting"))
             .expect("it is counted")
+    }
+
+    /// How many traces are to be scored.
+    async fn to_score(&self) -> i64 {
+        sqlx::query("select count(*) as traces from traces where to_score = 1")
+            .fetch_one(self.db.pool())
+            .await
+            .and_then(|row| row.try_get("traces"))
+            .expect("it is counted")
+    }
+
+    async fn change(&self, rows: &'static str) {
+        let changed = sqlx::query(rows).execute(self.db.pool()).await;
+        changed.expect("they are changed");
     }
 
     async fn rows(&self) -> Vec<Stored> {
@@ -268,13 +286,41 @@ async fn a_window_with_too_much_is_read_in_parts_and_nothing_is_left_out() {
     while store::poll_mark(&world.db, &world.workspace.id)
         .await
         .expect("it is read")
-        < Some(now_ms() - 10_000)
+        < Some(now_ms() - 310_000)
     {
         world.poll_by(1).await.expect("it polls");
         polls += 1;
         assert!(polls < 20, "the mark moves");
     }
     assert_eq!(world.rows().await.len(), 40);
+}
+
+#[tokio::test]
+async fn a_burst_longer_than_the_overlap_does_not_hold_the_poller_up() {
+    let world = World::of(with(Apis::V4)).await;
+    // Twelve pages are more than a window's ten in every 56 s: only windows of 14 s are read.
+    for i in 0..90 {
+        let trace = ended(&format!("t{i:02}"), 10 + i * 5);
+        world.langfuse.put_trace("p", trace);
+    }
+    let before_them = now_ms() - 480_000;
+    let marked = store::set_poll_mark(&world.db, &world.workspace.id, before_them).await;
+    marked.expect("it is set");
+    for _ in 0..4 {
+        world.poll_by(1).await.expect("it polls");
+    }
+    assert_eq!(world.rows().await.len(), 90);
+}
+
+#[tokio::test]
+async fn a_poll_that_is_told_to_stop_ends_at_a_windows_end() {
+    let world = World::of(with(Apis::V4)).await;
+    world.langfuse.put_trace("p", ended("t", 60));
+    let stored = world.poller(1_000).run(|| true).await;
+    assert_eq!(stored.expect("it polls"), 0);
+    let mark = store::poll_mark(&world.db, &world.workspace.id).await;
+    let behind = now_ms() - mark.expect("it is read").expect("one window was read");
+    assert_eq!(behind / 60_000, 45);
 }
 
 #[tokio::test]
@@ -292,6 +338,63 @@ async fn the_mark_stays_where_reading_failed() {
     let behind = now_ms() - mark.expect("it is read").expect("three windows were read");
     let minutes = behind / 60_000;
     assert!((14..=16).contains(&minutes), "before the trace: {minutes}");
+}
+
+#[tokio::test]
+async fn what_arrives_while_a_trace_is_put_together_is_in_it() {
+    let world = World::of(with(Apis::V4)).await;
+    let (db, workspace) = (&world.db, &world.workspace.id);
+    world.langfuse.put_trace("p", ended("t", 60));
+    world.poll().await;
+    let late = json!({"id": "late", "traceId": "t", "type": "TOOL", "name": "search", "input": "x",
+                      "output": "y", "startTime": ago(61), "endTime": ago(61)});
+    let mut other = db.begin().await.expect("it begins");
+    let late = late.to_string();
+    let stored = store::upsert_observation(&mut *other, workspace, "t", "late", &late).await;
+    stored.expect("it is stored");
+    let seen = arrive::Seen::from([("t".to_owned(), true)]);
+    let (put, committed) = tokio::join!(arrive::put_together(db, workspace, &seen), async {
+        // Long enough for a reader that does not wait to read the old observations.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        other.commit().await
+    });
+    put.expect("it is put together");
+    committed.expect("it is stored");
+    assert_eq!(world.only().await.trace.tool_calls.len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_reading_of_a_v3_trace_does_not_stay() {
+    let world = World::of(with(Apis::V3)).await;
+    let mut given = ended("t", 60);
+    world.langfuse.put_trace("p", given.clone());
+    let client = &world.connection().client;
+    let read = client.trace("t").await.expect("it answers");
+    let old = read.expect("it is there");
+    given["output"] = json!("changed");
+    world.langfuse.put_trace("p", given);
+    world.poll().await;
+    let kept = arrive::keep_detail(&world.db, &world.workspace.id, old, None, now_ms()).await;
+    kept.expect("it is stored");
+    assert_eq!(world.only().await.trace.output_text, "A");
+    world.poll().await;
+    assert_eq!(world.only().await.trace.output_text, "changed");
+}
+
+#[tokio::test]
+async fn only_a_changed_trace_is_scored_again() {
+    let world = World::of(with(Apis::V4)).await;
+    let mut given = ended("t", 60);
+    world.langfuse.put_trace("p", given.clone());
+    world.poll().await;
+    assert_eq!(world.to_score().await, 1);
+    world.change("update traces set to_score = 0").await;
+    world.poll().await;
+    assert_eq!(world.to_score().await, 0, "nothing has changed");
+    given["output"] = json!("changed");
+    world.langfuse.put_trace("p", given);
+    world.poll().await;
+    assert_eq!(world.to_score().await, 1);
 }
 
 #[tokio::test]
@@ -377,10 +480,9 @@ async fn a_trace_that_langfuse_does_not_show_is_asked_for_again_but_not_for_ever
         );
         world.langfuse.put_trace("p", ended("later", 60));
         for _ in 1..ATTEMPTS_MAX {
-            sqlx::query("update deliveries set received_at_ms = 0")
-                .execute(world.db.pool())
-                .await
-                .expect("time passes");
+            world
+                .change("update deliveries set received_at_ms = 0")
+                .await;
             world.handle().await;
         }
         assert_eq!(
@@ -388,6 +490,50 @@ async fn a_trace_that_langfuse_does_not_show_is_asked_for_again_but_not_for_ever
             (0, "later")
         );
     }
+}
+
+#[tokio::test]
+async fn deliveries_are_loaded_a_few_at_once_and_the_rest_is_hinted_at() {
+    let world = World::of(with(Apis::V4)).await;
+    for i in 0..12 {
+        world.deliver(&i.to_string(), json!({})).await;
+    }
+    let more = HashSet::from([Work::PollTraces, Work::HandleDeliveries]);
+    assert_eq!((world.handle().await, world.waiting().await), (more, 2));
+    let rest = HashSet::from([Work::PollTraces]);
+    assert_eq!((world.handle().await, world.waiting().await), (rest, 0));
+    assert!(world.handle().await.is_empty());
+}
+
+#[tokio::test]
+async fn only_deliveries_handled_long_ago_are_deleted() {
+    let world = World::of(with(Apis::V4)).await;
+    for id in ["handled", "kept", "waiting"] {
+        world.deliver(id, json!({})).await;
+    }
+    for (change, at_ms) in [("handled", 999), ("kept", 1_000)] {
+        let handled = sqlx::query("update deliveries set handled_at_ms = $1 where id = $2")
+            .bind(at_ms)
+            .bind(change)
+            .execute(world.db.pool());
+        handled.await.expect("it is handled");
+    }
+    let prune = || store::prune_deliveries(&world.db, &world.workspace.id, 1_000);
+    assert_eq!(prune().await.expect("they are deleted"), 1);
+    assert_eq!(prune().await.expect("none is left"), 0);
+    assert_eq!(world.waiting().await, 1);
+}
+
+#[tokio::test]
+async fn deliveries_that_stay_are_not_hinted_at_again() {
+    let world = World::of(with(Apis::V4)).await;
+    for i in 0..12 {
+        world
+            .deliver(&i.to_string(), json!({"traceId": "later"}))
+            .await;
+    }
+    assert!(world.handle().await.is_empty());
+    assert_eq!(world.waiting().await, 12);
 }
 
 #[tokio::test]

@@ -110,16 +110,20 @@ impl Jobs {
         Ok((jobs, worker))
     }
 
-    /// Hints that there may be work. One that already waits is not pushed twice.
-    pub async fn push(&self, workspace: &WorkspaceId, work: Work) -> anyhow::Result<()> {
+    /// Hints that there may be work. One that already waits is not pushed twice; one that cannot be
+    /// pushed is logged, and the sweep makes up for it.
+    pub async fn push(&self, workspace: &WorkspaceId, work: Work) {
         let job = Job {
             workspace: workspace.clone(),
             work,
         };
-        if self.mark_waiting(&job) {
-            self.insert(&job).await?;
+        if !self.mark_waiting(&job) {
+            return;
         }
-        Ok(())
+        if let Err(error) = self.insert(&job).await {
+            self.unmark_waiting(&job);
+            tracing::warn!(workspace.id = %job.workspace, work = ?job.work, error = ?error, "a job could not be pushed");
+        }
     }
 
     async fn insert(&self, job: &Job) -> anyhow::Result<()> {

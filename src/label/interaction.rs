@@ -52,12 +52,13 @@ pub async fn give_thumb(
         outbox::touch(&mut *transaction, &workspace.id, Kind::Card, subject).await?;
     }
     transaction.commit().await?;
-    if counts {
-        app.jobs.push(&workspace.id, Work::RefreshPosts).await?;
-        app.jobs.push(&workspace.id, Work::GenerateEval).await?;
-    }
+    // First, for the trigger is good for three seconds only.
     if let (Thumb::Down, true, Some(trigger_id)) = (click.thumb, counts, click.trigger_id) {
         ask_why(app, workspace, click.trace, trigger_id.to_owned());
+    }
+    if counts {
+        app.jobs.push(&workspace.id, Work::RefreshPosts).await;
+        app.jobs.push(&workspace.id, Work::GenerateEval).await;
     }
     Ok(())
 }
@@ -83,9 +84,10 @@ fn ask_why(app: &App, workspace: &Workspace, trace: TraceId, trigger_id: String)
     });
 }
 
-/// Adds a submitted reason to the annotator's own label on the trace that the modal was opened for.
+/// Adds a submitted reason to the annotator's own 👎 on the trace that the modal was opened for. No
+/// reason is fine, and takes nothing away.
 ///
-/// `false` where that label does not exist in a workspace of `team`.
+/// `false` where there is no such 👎 in a workspace of `team`.
 pub async fn give_reason(
     app: &App,
     team: &str,
@@ -100,7 +102,9 @@ pub async fn give_reason(
         return Ok(false);
     };
     let reason = cut(reason.trim(), REASON_MAX);
-    let comment = (!reason.is_empty()).then_some(reason.as_str());
+    if reason.is_empty() {
+        return Ok(true);
+    }
     let trace = &reason_for.trace;
-    Ok(store::set_comment(&app.db, &workspace.id, trace, annotator, comment).await?)
+    Ok(store::set_comment(&app.db, &workspace.id, trace, annotator, &reason).await?)
 }

@@ -18,9 +18,9 @@ pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
     let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
         return Ok(());
     };
-    draw_sample(app, &workspace.id).await?;
-    let spent = store::cards_since(&app.db, &workspace.id, now_ms() - HOUR_MS).await?;
-    let left = (i64::from(app.settings.cards_per_hour) - spent).max(0);
+    let cards = store::cards_since(&app.db, &workspace.id, now_ms() - HOUR_MS).await?;
+    let left = (i64::from(app.settings.cards_per_hour) - cards.posted).max(0);
+    draw_sample(app, &workspace.id, left - cards.wanted).await?;
     for trace in store::without_card(&app.db, &workspace.id, left).await? {
         if app.is_stopping() {
             break;
@@ -30,21 +30,32 @@ pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Decides about each newly settled trace whether people are asked, and keeps the probability.
-async fn draw_sample(app: &App, workspace: &WorkspaceId) -> anyhow::Result<()> {
+/// Decides about the settled traces whether people are asked, and keeps the probability, which says of
+/// each trace how many others it speaks for.
+///
+/// Where the budget has room for some of them only, each has the same chance. Without room they wait.
+async fn draw_sample(app: &App, workspace: &WorkspaceId, room: i64) -> anyhow::Result<()> {
+    if room <= 0 {
+        return Ok(());
+    }
     let undecided = store::undecided(&app.db, workspace, app.settled_before_ms()).await?;
     if undecided.is_empty() {
         return Ok(());
     }
-    let probability = match store::has_eval(&app.db, workspace).await? {
+    let wished = match store::has_eval(&app.db, workspace).await? {
         true => SAMPLE_PROBABILITY,
         false => 1.0,
     };
+    let probability = wished.min(room as f64 / undecided.len() as f64);
+    let mut transaction = app.db.begin().await?;
     for trace in undecided {
         let asked = draw(workspace, &trace) < probability;
-        store::decide(&app.db, workspace, &trace, probability, asked).await?;
+        store::decide(&mut *transaction, workspace, &trace, probability, asked).await?;
+        if asked {
+            outbox::want(&mut *transaction, workspace, Kind::Card, trace.as_str()).await?;
+        }
     }
-    Ok(())
+    Ok(transaction.commit().await?)
 }
 
 /// A number in `[0, 1)` that depends on the trace alone, so that drawing again draws the same.

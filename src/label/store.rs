@@ -3,6 +3,7 @@ use sqlx::{Any, Executor, Row};
 
 use super::message::Tally;
 use crate::domain::{AnnotatorId, Thumb, Trace, TraceId, WorkspaceId};
+use crate::outbox::{self, Kind};
 use crate::store::{Db, now_ms};
 
 /// A trace as its card needs it.
@@ -11,7 +12,15 @@ pub struct CardTrace {
     pub cleaned: bool,
 }
 
-/// Settled traces of which nobody has decided yet whether to ask about them, newest first.
+/// Cards that count against the channel's budget.
+pub struct Cards {
+    /// Posted lately.
+    pub posted: i64,
+    /// Still to be posted.
+    pub wanted: i64,
+}
+
+/// Settled traces of which nobody has decided yet whether to ask about them, all of them.
 pub async fn undecided(
     db: &Db,
     workspace: &WorkspaceId,
@@ -20,7 +29,7 @@ pub async fn undecided(
     let rows = sqlx::query(
         "select id from traces
          where workspace_id = $1 and asked is null and complete = 1 and changed_at_ms <= $2
-         order by started_at_ms desc limit 500",
+         order by started_at_ms",
     )
     .bind(workspace.as_str())
     .bind(settled_before_ms)
@@ -32,7 +41,7 @@ pub async fn undecided(
 
 /// Writes down whether a trace is asked about and how probable that was; the first decision stays.
 pub async fn decide(
-    db: &Db,
+    db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     trace: &TraceId,
     probability: f64,
@@ -46,36 +55,37 @@ pub async fn decide(
     .bind(probability)
     .bind(workspace.as_str())
     .bind(trace.as_str())
-    .execute(db.pool())
+    .execute(db)
     .await
     .map(drop)
 }
 
 /// Has a trace asked about by choice; its selection probability stays empty, for it was not drawn.
 pub async fn ask_for(db: &Db, workspace: &WorkspaceId, trace: &TraceId) -> sqlx::Result<()> {
+    let mut transaction = db.begin().await?;
     sqlx::query(
         "update traces set asked = 1, ask_probability = null
          where workspace_id = $1 and id = $2 and (asked is null or asked = 0)",
     )
     .bind(workspace.as_str())
     .bind(trace.as_str())
-    .execute(db.pool())
-    .await
-    .map(drop)
+    .execute(&mut *transaction)
+    .await?;
+    outbox::want(&mut *transaction, workspace, Kind::Card, trace.as_str()).await?;
+    transaction.commit().await
 }
 
-/// The traces to ask about whose card does not stand yet: chosen ones first, then the newest.
+/// The traces whose card is wanted and does not stand yet: chosen ones first, then the newest.
 pub async fn without_card(
     db: &Db,
     workspace: &WorkspaceId,
     limit: i64,
 ) -> sqlx::Result<Vec<TraceId>> {
     let rows = sqlx::query(
-        "select id from traces
-         where workspace_id = $1 and asked = 1
-           and not exists (select 1 from posts where posts.workspace_id = traces.workspace_id
-                           and posts.kind = 'card' and posts.subject_id = traces.id
-                           and (posts.posted_at_ms is not null or posts.refusal is not null))
+        "select traces.id from posts join traces
+           on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
+         where posts.workspace_id = $1 and posts.kind = 'card'
+           and posts.posted_at_ms is null and posts.refusal is null
          order by case when ask_probability is null then 0 else 1 end, started_at_ms desc
          limit $2",
     )
@@ -87,17 +97,22 @@ pub async fn without_card(
     rows.iter().map(read).collect()
 }
 
-/// Cards claimed or posted since a time: what the channel's budget counts.
-pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sqlx::Result<i64> {
-    sqlx::query(
-        "select count(*) as cards from posts
-         where workspace_id = $1 and kind = 'card' and posted_at_ms > $2",
+/// Cards posted since a time, and cards that are wanted: what the channel's budget counts.
+pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sqlx::Result<Cards> {
+    let row = sqlx::query(
+        "select (select count(*) from posts where workspace_id = $1 and kind = 'card'
+                    and posted_at_ms > $2) as posted,
+                (select count(*) from posts where workspace_id = $1 and kind = 'card'
+                    and posted_at_ms is null and refusal is null) as wanted",
     )
     .bind(workspace.as_str())
     .bind(since_ms)
     .fetch_one(db.pool())
-    .await?
-    .try_get("cards")
+    .await?;
+    Ok(Cards {
+        posted: row.try_get("posted")?,
+        wanted: row.try_get("wanted")?,
+    })
 }
 
 /// Whether any eval version exists yet: from then on a sample is asked about.
@@ -202,17 +217,18 @@ pub async fn upsert_label(
     Ok(changed.rows_affected() == 1)
 }
 
-/// Adds the reason to a label that stands; says whether it does.
+/// Adds the reason to a 👎 that stands; says whether one does. A thumb that changed while the modal was
+/// open is not the one that the reason speaks for.
 pub async fn set_comment(
     db: &Db,
     workspace: &WorkspaceId,
     trace: &TraceId,
     annotator: &AnnotatorId,
-    comment: Option<&str>,
+    comment: &str,
 ) -> sqlx::Result<bool> {
     let changed = sqlx::query(
         "update labels set comment = $1
-         where workspace_id = $2 and trace_id = $3 and annotator_id = $4",
+         where workspace_id = $2 and trace_id = $3 and annotator_id = $4 and label = 'down'",
     )
     .bind(comment)
     .bind(workspace.as_str())

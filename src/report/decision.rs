@@ -68,15 +68,21 @@ async fn settle(
     }
     let mut changed = vec![version.to_string()];
     if state == State::Deployed {
-        changed.extend(store::retire_others(&mut *transaction, id, version).await?);
+        let retired = store::retire_others(&mut *transaction, id, version).await?;
+        if retired.is_empty() {
+            // Traces from before the first deployment are not scored; from then on none is left out.
+            store::leave_unscored(&mut *transaction, id).await?;
+        }
+        changed.extend(retired);
     }
     for version in &changed {
         outbox::touch(&mut *transaction, id, Kind::Report, version).await?;
     }
     transaction.commit().await?;
     tracing::info!(eval_version.id = %version, state = state.as_str(), "a version was decided about");
-    app.jobs.push(id, Work::RefreshPosts).await?;
-    app.jobs.push(id, Work::ScoreTraces).await
+    app.jobs.push(id, Work::RefreshPosts).await;
+    app.jobs.push(id, Work::ScoreTraces).await;
+    Ok(())
 }
 
 /// A refinement is asked for once for a version and a number of labels: clicks in a row are one.
@@ -87,8 +93,9 @@ async fn want_labels(app: &App, workspace: &Workspace, version: &VersionId) -> a
     }
     let labelled = all_labels(&app.db, &workspace.id).await?.len();
     let subject = format!("{version}:{labelled}");
-    store::want_refinement(&app.db, &workspace.id, &subject).await?;
-    app.jobs.push(&workspace.id, Work::PostReports).await
+    outbox::want(app.db.pool(), &workspace.id, Kind::Refine, &subject).await?;
+    app.jobs.push(&workspace.id, Work::PostReports).await;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -56,10 +56,10 @@ impl People {
         let mut labels = LabelCounts::default();
         let mut names = BTreeSet::new();
         let mut units = Vec::new();
-        for (label, votes) in traces {
-            labels.add(label);
-            names.extend(votes.iter().map(|vote| &vote.annotator));
-            let classes = votes.iter().filter_map(|vote| vote.label.class());
+        for (consensus, own) in traces {
+            labels.add(consensus);
+            names.extend(own.iter().map(|label| &label.annotator));
+            let classes = own.iter().filter_map(|label| label.label.class());
             units.push(classes.collect::<Vec<Class>>());
         }
         Self {

@@ -18,29 +18,25 @@ fn judged(cells: [usize; 4], abstained: usize, errored: usize) -> Vec<Judged> {
     .concat()
 }
 
-fn votes(thumbs: &[Thumb]) -> Vec<AnnotatorLabel> {
-    let vote = |(at, label): (usize, &Thumb)| AnnotatorLabel {
+fn labels_of(thumbs: &[Thumb]) -> Vec<AnnotatorLabel> {
+    let own = |(at, label): (usize, &Thumb)| AnnotatorLabel {
         annotator: AnnotatorId::from(format!("U{at}")),
         label: *label,
         comment: None,
     };
-    thumbs.iter().enumerate().map(vote).collect()
+    thumbs.iter().enumerate().map(own).collect()
 }
 
 fn people(pass: usize, fail: usize, neutral: usize) -> People {
-    let of = |label, n| vec![(label, votes(&[label, label])); n];
+    let of = |label, n| vec![(label, labels_of(&[label, label])); n];
     let traces = [
         of(Thumb::Up, pass),
         of(Thumb::Down, fail),
         of(Thumb::Neutral, neutral),
-        vec![(Thumb::Neutral, votes(&[Thumb::Up, Thumb::Down]))],
+        vec![(Thumb::Neutral, labels_of(&[Thumb::Up, Thumb::Down]))],
     ]
     .concat();
-    People::of(
-        traces
-            .iter()
-            .map(|(label, votes)| (*label, votes.as_slice())),
-    )
+    People::of(traces.iter().map(|(label, own)| (*label, own.as_slice())))
 }
 
 fn folds(labels: &[(Class, [u32; 3])], repeats: u32) -> CrossValidation {
@@ -296,16 +292,16 @@ fn below_thirty_labels_a_report_is_provisional_and_neutral_is_no_label() {
 
 #[test]
 fn peoples_own_agreement_needs_two_of_them_on_one_trace() {
-    let alone = votes(&[Thumb::Up]);
+    let alone = labels_of(&[Thumb::Up]);
     let people = People::of([(Thumb::Up, alone.as_slice())]);
     assert_eq!((people.annotators, people.alpha), (Some(1), None));
-    let with_neutral = votes(&[Thumb::Down, Thumb::Neutral]);
+    let with_neutral = labels_of(&[Thumb::Down, Thumb::Neutral]);
     assert_eq!(
         People::of([(Thumb::Down, with_neutral.as_slice())]).alpha,
         None
     );
-    let split = votes(&[Thumb::Up, Thumb::Down]);
-    let same = votes(&[Thumb::Up, Thumb::Up]);
+    let split = labels_of(&[Thumb::Up, Thumb::Down]);
+    let same = labels_of(&[Thumb::Up, Thumb::Up]);
     let people = People::of([
         (Thumb::Neutral, split.as_slice()),
         (Thumb::Up, same.as_slice()),

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::figures::{Evidence, Judged, People, Report};
 use super::message::{ReportView, not_yet_message, report_message};
@@ -13,9 +12,6 @@ use crate::outbox::{self, Kind};
 use crate::slack::{Message, Posted};
 use crate::store::{TraceLabels, all_labels};
 use crate::workspace::{SlackConnection, Workspace};
-
-/// Slack takes a moment to look at an uploaded picture, and refuses a message that shows it before.
-const PICTURE_SETTLES: Duration = Duration::from_secs(2);
 
 /// Reports every version that has run on the labelled traces, tells of attempts that made none, and
 /// answers requests for a refinement.
@@ -134,24 +130,32 @@ async fn make_figures(
     })))
 }
 
-/// Labelled traces that a version has not seen, by whether they were labelled when it was made.
+/// Labelled traces that a version has not seen, by whether they were labelled before it was made.
 #[derive(Debug, Default, PartialEq)]
 struct Unseen {
     held_out: Vec<Judged>,
     fresh: Vec<Judged>,
 }
 
-/// `None` while a trace that was labelled when the version was made has no outcome. One that was
-/// labelled since then and has none yet is left out.
+/// A trace of a group that the version has seen a label of counts as neither: it is too alike to test on.
+///
+/// `None` while a trace that was labelled before the version was made has no outcome. One that was
+/// labelled from then on and has none yet is left out.
 fn unseen(
     labels: &[TraceLabels],
     seen: &BTreeSet<TraceId>,
     outcomes: &BTreeMap<TraceId, StoredOutcome>,
     made_at_ms: i64,
 ) -> Option<Unseen> {
+    let is_seen = |labels: &&TraceLabels| seen.contains(&labels.trace);
+    let seen_groups: BTreeSet<&str> = labels
+        .iter()
+        .filter(is_seen)
+        .map(|l| l.group.as_str())
+        .collect();
     let mut unseen = Unseen::default();
     for labels in labels {
-        let was_there = labels.first_labelled_at_ms <= made_at_ms;
+        let was_there = labels.first_labelled_at_ms < made_at_ms;
         let Some(outcome) = outcomes.get(&labels.trace) else {
             if was_there {
                 return None;
@@ -162,7 +166,9 @@ fn unseen(
             true => &mut unseen.held_out,
             false => &mut unseen.fresh,
         };
-        let class = labels.class().filter(|_| !seen.contains(&labels.trace));
+        let class = labels
+            .class()
+            .filter(|_| !seen_groups.contains(labels.group.as_str()));
         kind.extend(class.map(|class| Judged::new(class, outcome.verdict)));
     }
     Some(unseen)
@@ -187,7 +193,6 @@ async fn upload(
     {
         Ok(file) => {
             store::set_picture(&app.db, &workspace.id, &version.id, &file).await?;
-            tokio::time::sleep(PICTURE_SETTLES).await;
             Ok(Some(file))
         }
         Err(error) if error.is_transient() => Err(outbox::failed(slack, error)),
@@ -224,7 +229,7 @@ async fn misses(
             label: labels.consensus(),
             verdict: *verdict,
             reason: outcome.reason.clone(),
-            comment: labels.votes.iter().find_map(|vote| vote.comment.clone()),
+            comment: labels.votes.iter().find_map(|own| own.comment.clone()),
             seen: seen.contains(&labels.trace),
         });
     }
@@ -281,14 +286,15 @@ mod tests {
     const MADE_AT: i64 = 100;
 
     fn labels(trace: &str, label: Thumb, first_labelled_at_ms: i64) -> TraceLabels {
-        let vote = AnnotatorLabel {
+        let own = AnnotatorLabel {
             annotator: "U1".into(),
             label,
             comment: None,
         };
         TraceLabels {
             trace: trace.into(),
-            votes: vec![vote],
+            group: format!("group of {}", trace.split('/').next().unwrap()),
+            votes: vec![own],
             first_labelled_at_ms,
         }
     }
@@ -305,12 +311,13 @@ mod tests {
     fn a_label_is_held_out_or_fresh_by_when_it_came_and_neither_once_seen_or_neutral() {
         let labels = [
             labels("seen", Thumb::Up, 1),
-            labels("held out", Thumb::Up, MADE_AT),
+            labels("held out", Thumb::Up, MADE_AT - 1),
             labels("neutral", Thumb::Neutral, 1),
-            labels("fresh", Thumb::Down, MADE_AT + 1),
+            labels("fresh", Thumb::Down, MADE_AT),
+            labels("seen at once", Thumb::Down, MADE_AT),
         ];
-        let outcomes = outcomes(&["seen", "held out", "neutral", "fresh"]);
-        let seen = [TraceId::from("seen")].into();
+        let outcomes = outcomes(&["seen", "held out", "neutral", "fresh", "seen at once"]);
+        let seen = ["seen", "seen at once"].map(TraceId::from).into();
         let judged = |class| vec![Judged::new(class, Some(Verdict::Pass))];
         let expected = Unseen {
             held_out: judged(Class::Pass),
@@ -322,7 +329,7 @@ mod tests {
     #[test]
     fn figures_wait_for_every_label_that_was_there_and_for_none_that_came_since() {
         let there = labels("there", Thumb::Up, 1);
-        let since = labels("since", Thumb::Up, MADE_AT + 1);
+        let since = labels("since", Thumb::Up, MADE_AT);
         let (nothing_seen, nothing_run) = (BTreeSet::new(), outcomes(&[]));
         assert_eq!(unseen(&[there], &nothing_seen, &nothing_run, MADE_AT), None);
         let figures = unseen(&[since], &nothing_seen, &nothing_run, MADE_AT);

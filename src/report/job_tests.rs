@@ -1,89 +1,9 @@
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::config::{Config, Environment};
+use crate::outbox::tests::app;
 use crate::report::{Decision, decide};
-
-/// A Slack that answers what a report needs and keeps what it was asked.
-#[derive(Clone, Default)]
-struct Slack {
-    calls: Arc<Mutex<Vec<(String, Value)>>>,
-    url: String,
-}
-
-impl Slack {
-    async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let slack = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
-            ..Self::default()
-        };
-        let router = Router::new()
-            .fallback(Self::answer)
-            .route("/api/{method}", axum::routing::any(Self::answer_api))
-            .with_state(slack.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        slack
-    }
-
-    async fn answer() -> &'static str {
-        "OK"
-    }
-
-    async fn answer_api(
-        State(slack): State<Self>,
-        Path(method): Path<String>,
-        body: Bytes,
-    ) -> axum::Json<Value> {
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let mut calls = slack.calls.lock().unwrap();
-        calls.push((method, body));
-        axum::Json(json!({
-            "ok": true, "team_id": "T1", "team": "t", "user_id": "U0", "channel": "C1",
-            "ts": format!("1700000000.{:06}", calls.len()), "url": "https://t.slack.com/",
-            "upload_url": format!("{}/upload", slack.url), "file_id": "F1", "files": [],
-            "messages": [], "has_more": false,
-        }))
-    }
-
-    fn bodies(&self, method: &str) -> Vec<Value> {
-        let calls = self.calls.lock().unwrap();
-        let of_method = calls.iter().filter(|(name, _)| name == method);
-        of_method.map(|(_, body)| body.clone()).collect()
-    }
-
-    fn posted(&self) -> Vec<String> {
-        let kind = |body: &Value| body["metadata"]["event_type"].as_str().unwrap().to_owned();
-        self.bodies("chat.postMessage").iter().map(kind).collect()
-    }
-}
-
-async fn app(slack: &Slack, folder: &tempfile::TempDir) -> App {
-    let pairs = [
-        (
-            "DATABASE_URL",
-            format!("sqlite://{}/test.db", folder.path().display()),
-        ),
-        ("IOFOLD_LISTEN", "127.0.0.1:0".to_owned()),
-        ("SLACK_API_URL", format!("{}/api/", slack.url)),
-        ("SLACK_BOT_TOKEN", "xoxb-1".to_owned()),
-        ("SLACK_SIGNING_SECRET", "secret".to_owned()),
-        ("SLACK_CHANNEL", "C1".to_owned()),
-        ("LANGFUSE_WEBHOOK_SECRET", "secret".to_owned()),
-        (
-            "XDG_CACHE_HOME",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp").to_owned(),
-        ),
-    ];
-    let environment = Environment::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)));
-    let config = Config::read(&environment).unwrap();
-    crate::app::build(config).await.unwrap().app
-}
+use crate::slack::scripted::{Answer, ScriptedSlack};
 
 const EVAL: &str = "\"\"\"The answer says yes.\"\"\"
 
@@ -142,8 +62,8 @@ async fn fill(app: &App) {
 
 #[tokio::test]
 async fn a_report_goes_out_once_is_decided_about_and_asks_for_labels() {
-    let (slack, folder) = (Slack::start().await, tempfile::tempdir().unwrap());
-    let app = app(&slack, &folder).await;
+    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+    let app = app(&slack, &folder, "C1").await;
     fill(&app).await;
     let workspace = app.workspace(&"default".into()).unwrap();
 
@@ -162,8 +82,8 @@ async fn a_report_goes_out_once_is_decided_about_and_asks_for_labels() {
         "iofold_report_misses",
     ];
     assert_eq!(slack.posted(), once);
-    assert_eq!(slack.bodies("files.completeUploadExternal").len(), 1);
-    let messages = slack.bodies("chat.postMessage");
+    assert_eq!(slack.calls_of("files.completeUploadExternal").len(), 1);
+    let messages = slack.calls_of("chat.postMessage");
     let shown = messages[0].to_string();
     assert!(
         shown.contains("96 % (95 % interval 80–99 %) on 24 held-out traces"),
@@ -203,11 +123,44 @@ async fn a_report_goes_out_once_is_decided_about_and_asks_for_labels() {
     for _ in 0..2 {
         refresh_reports(&app, workspace).await.unwrap();
     }
-    let updates = slack.bodies("chat.update");
+    let updates = slack.calls_of("chat.update");
     assert_eq!(updates.len(), 1);
     let shown = updates[0].to_string();
     assert!(
         shown.contains("Deployed by <@U1>") && !shown.contains("report_deploy"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn a_report_whose_picture_slack_still_looks_at_goes_out_and_shows_it_later() {
+    let script = |method: &str, arguments: &serde_json::Value, before: usize| {
+        let early = method == "chat.postMessage" || (method == "chat.update" && before == 0);
+        match early && arguments.to_string().contains("slack_file") {
+            true => Answer::Refusal("invalid_blocks"),
+            false => Answer::Usual,
+        }
+    };
+    let slack = ScriptedSlack::start_with(script).await;
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(&slack, &folder, "C1").await;
+    fill(&app).await;
+    let workspace = app.workspace(&"default".into()).unwrap();
+    crate::run::run_evals(&app, workspace).await.unwrap();
+
+    post_reports(&app, workspace).await.unwrap();
+    let expected = [
+        "iofold_report",
+        "iofold_report",
+        "iofold_report_code",
+        "iofold_report_misses",
+    ];
+    assert_eq!(slack.posted(), expected);
+    for _ in 0..3 {
+        refresh_reports(&app, workspace).await.unwrap();
+    }
+    let updates = slack.calls_of("chat.update");
+    let shows = |update: &serde_json::Value| update.to_string().contains("slack_file");
+    let shows: Vec<bool> = updates.iter().map(shows).collect();
+    assert_eq!(shows, [true, false, true]);
 }

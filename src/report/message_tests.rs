@@ -82,14 +82,16 @@ fn a_report_says_how_far_to_trust_it_and_asks_for_a_decision() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*Agreement with people*: 92 % (95 % interval 79–97 %) on 38 held-out traces\n*Majority guess*: 66 %\n*People's own agreement*: Krippendorff's alpha 0.98 on 98 traces (2 annotators)"
+            "text": "*Agreement with people*: 92 % (95 % interval 79–97 %) on 38 held-out traces\n*Majority guess*: 66 %\n*People's own agreement*: Krippendorff's alpha 0.98 on 98 traces (2 annotators)",
+            "verbatim": true
           }
         },
         {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*Failures caught*: 85 % (58–96 %) of 13 bad answers\n*False alarms*: 4 % (1–20 %) of 25 good answers\n*Coverage*: 95 % (1 abstention, 1 error)\n*Cohen's kappa*: 0.82 (0.58 to 1.00)"
+            "text": "*Failures caught*: 85 % (58–96 %) of 13 bad answers\n*False alarms*: 4 % (1–20 %) of 25 good answers\n*Coverage*: 95 % (1 abstention, 1 error)\n*Cohen's kappa*: 0.82 (0.58 to 1.00)",
+            "verbatim": true
           }
         },
         {
@@ -104,7 +106,8 @@ fn a_report_says_how_far_to_trust_it_and_asks_for_a_decision() {
           "elements": [
             {
               "type": "mrkdwn",
-              "text": "64 👍 · 33 👎 · 3 😐 · the best of 43 candidates · made by rules · also 92 % (95 % interval 82–97 %) on 58 labelled traces, cross-validated · positive is fail"
+              "text": "64 👍 · 33 👎 · 3 😐 · the best of 43 candidates · made by rules · also 92 % (95 % interval 82–97 %) on 58 labelled traces, cross-validated · positive is fail",
+              "verbatim": true
             }
           ]
         },
@@ -229,7 +232,8 @@ fn an_attempt_without_an_eval_says_why_and_what_comes_next() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*No eval yet.* No rule beats always guessing 👍 &lt;!here&gt;.\nThe next attempt comes by itself when there are half as many labels more."
+            "text": "*No eval yet.* No rule beats always guessing 👍 &lt;!here&gt;.\nThe next attempt comes by itself when there are half as many labels more.",
+            "verbatim": true
           }
         },
         {
@@ -237,7 +241,8 @@ fn an_attempt_without_an_eval_says_why_and_what_comes_next() {
           "elements": [
             {
               "type": "mrkdwn",
-              "text": "20 labelled traces · 31 candidates tried"
+              "text": "20 labelled traces · 31 candidates tried",
+              "verbatim": true
             }
           ]
         }

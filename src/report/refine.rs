@@ -59,7 +59,8 @@ async fn answer(
         message,
     )
     .await?;
-    app.jobs.push(&workspace.id, Work::PostCards).await
+    app.jobs.push(&workspace.id, Work::PostCards).await;
+    Ok(())
 }
 
 /// Why a label on a trace helps, the most helpful first.

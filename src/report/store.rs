@@ -314,6 +314,18 @@ pub async fn decide(
     Ok(changed.rows_affected() == 1)
 }
 
+/// Says of every trace so far that no version is to score it.
+pub async fn leave_unscored(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+) -> sqlx::Result<()> {
+    sqlx::query("update traces set to_score = 0 where workspace_id = $1 and to_score = 1")
+        .bind(workspace.as_str())
+        .execute(db)
+        .await
+        .map(drop)
+}
+
 /// Retires the versions of the same eval that `version` takes the place of; gives their ids.
 pub async fn retire_others(
     db: impl Executor<'_, Database = Any>,
@@ -348,20 +360,6 @@ pub async fn is_code_refused(
     .fetch_optional(db.pool())
     .await?;
     Ok(refused.is_some())
-}
-
-/// Has people asked for more labels: the row of a message that is wanted and that nobody has claimed.
-pub async fn want_refinement(db: &Db, workspace: &WorkspaceId, subject: &str) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into posts (workspace_id, kind, subject_id, first_claimed_at_ms, claimed_at_ms)
-         values ($1, 'refine', $2, $3, 0) on conflict (workspace_id, kind, subject_id) do nothing",
-    )
-    .bind(workspace.as_str())
-    .bind(subject)
-    .bind(now_ms())
-    .execute(db.pool())
-    .await
-    .map(drop)
 }
 
 /// The refinements that people asked for and that are not answered.

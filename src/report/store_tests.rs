@@ -210,8 +210,13 @@ async fn an_attempt_without_an_eval_is_told_once() {
 async fn a_refinement_is_wanted_once_until_it_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let db = database(&folder).await;
+    let want = async |db: &Db| {
+        let id = HERE.into();
+        let wanted = outbox::want(db.pool(), &id, Kind::Refine, "v1:20");
+        wanted.await.unwrap();
+    };
     for _ in 0..2 {
-        want_refinement(&db, &HERE.into(), "v1:20").await.unwrap();
+        want(&db).await;
     }
     assert_eq!(
         wanted_refinements(&db, &HERE.into()).await.unwrap(),
@@ -229,7 +234,7 @@ async fn a_refinement_is_wanted_once_until_it_is_answered() {
         &[HERE],
     )
     .await;
-    want_refinement(&db, &HERE.into(), "v1:20").await.unwrap();
+    want(&db).await;
     assert!(
         wanted_refinements(&db, &HERE.into())
             .await

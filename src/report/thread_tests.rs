@@ -106,14 +106,16 @@ fn a_miss_shows_both_sides_their_reasons_and_where_to_look() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*It gets 12 of 40 labelled traces wrong*, those used to make it included."
+            "text": "*It gets 12 of 40 labelled traces wrong*, those used to make it included.",
+            "verbatim": true
           }
         },
         {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "Where is my order #48213? · <https://langfuse.example/project/p/traces/trace-1|Langfuse> · <https://team.slack.com/archives/C1/p1700000000000100|card>\nPeople 👎, the eval *pass*: quotes #48213\nA person's reason: it never says where\n_used to make this version_"
+            "text": "Where is my order #48213? · <https://langfuse.example/project/p/traces/trace-1|Langfuse> · <https://team.slack.com/archives/C1/p1700000000000100|card>\nPeople 👎, the eval *pass*: quotes #48213\nA person's reason: it never says where\n_used to make this version_",
+            "verbatim": true
           }
         },
         {
@@ -121,7 +123,8 @@ fn a_miss_shows_both_sides_their_reasons_and_where_to_look() {
           "elements": [
             {
               "type": "mrkdwn",
-              "text": "… and 11 more"
+              "text": "… and 11 more",
+              "verbatim": true
             }
           ]
         }
@@ -154,21 +157,24 @@ fn a_refinement_says_which_traces_and_why_those() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*Labels on 3 traces would help most.*"
+            "text": "*Labels on 3 traces would help most.*",
+            "verbatim": true
           }
         },
         {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "• a &lt; b? · <https://langfuse.example/project/p/traces/trace-1|Langfuse> · <https://team.slack.com/archives/C1/p1700000000000100|card>\n• trace trace-1"
+            "text": "• a &lt; b? · <https://langfuse.example/project/p/traces/trace-1|Langfuse> · <https://team.slack.com/archives/C1/p1700000000000100|card>\n• trace trace-1",
+            "verbatim": true
           }
         },
         {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "• c · <https://langfuse.example/project/p/traces/trace-1|Langfuse> · <https://team.slack.com/archives/C1/p1700000000000100|card>"
+            "text": "• c · <https://langfuse.example/project/p/traces/trace-1|Langfuse> · <https://team.slack.com/archives/C1/p1700000000000100|card>",
+            "verbatim": true
           }
         },
         {
@@ -176,7 +182,8 @@ fn a_refinement_says_which_traces_and_why_those() {
           "elements": [
             {
               "type": "mrkdwn",
-              "text": "1 on which it abstains · 2 of the newest · cards that are not in the channel yet are posted next"
+              "text": "1 on which it abstains · 2 of the newest · cards that are not in the channel yet are posted next",
+              "verbatim": true
             }
           ]
         }

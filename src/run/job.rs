@@ -6,23 +6,28 @@ use crate::jobs::Work;
 use crate::workspace::Workspace;
 
 /// Traces run between two writes: what a crash repeats at most.
-const BATCH: i64 = 50;
+const TRACES_AT_ONCE: i64 = 50;
 
 /// Runs every version of use on the labelled traces that it has not run on.
 pub async fn run_evals(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     for version in store::live_versions(&app.db, &workspace.id).await? {
         let mut ran = false;
         while !app.is_stopping() {
-            let pending =
-                store::labelled_without_outcome(&app.db, &workspace.id, &version.id, BATCH).await?;
+            let pending = store::labelled_without_outcome(
+                &app.db,
+                &workspace.id,
+                &version.id,
+                TRACES_AT_ONCE,
+            )
+            .await?;
             if pending.is_empty() {
                 break;
             }
-            run_batch(app, &workspace.id, &version, &pending).await?;
+            run_on(app, &workspace.id, &version, &pending).await?;
             ran = true;
         }
         if ran {
-            app.jobs.push(&workspace.id, Work::PostReports).await?;
+            app.jobs.push(&workspace.id, Work::PostReports).await;
         }
     }
     Ok(())
@@ -32,7 +37,7 @@ pub async fn run_evals(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The host's failures are not outcomes: they end the job, which is tried again.
-pub async fn run_batch(
+pub async fn run_on(
     app: &App,
     workspace: &WorkspaceId,
     version: &VersionSource,

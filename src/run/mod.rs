@@ -5,8 +5,8 @@
 mod job;
 mod store;
 
-pub use job::{run_batch, run_evals};
-pub use store::{PendingRun, VersionSource, version_source};
+pub use job::{run_evals, run_on};
+pub use store::{PendingRun, VersionSource};
 
 use crate::domain::{EvalSource, Outcome};
 use crate::sandbox::Sandbox;

@@ -45,21 +45,6 @@ pub async fn live_versions(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec
     rows.iter().map(source_of).collect()
 }
 
-/// One version's source; `None` where the workspace has no such version.
-pub async fn version_source(
-    db: &Db,
-    workspace: &WorkspaceId,
-    version: &VersionId,
-) -> sqlx::Result<Option<VersionSource>> {
-    let row =
-        sqlx::query("select id, source from eval_versions where workspace_id = $1 and id = $2")
-            .bind(workspace.as_str())
-            .bind(version.as_str())
-            .fetch_optional(db.pool())
-            .await?;
-    row.as_ref().map(source_of).transpose()
-}
-
 fn source_of(row: &AnyRow) -> sqlx::Result<VersionSource> {
     Ok(VersionSource {
         id: row.try_get::<String, _>("id")?.into(),
@@ -77,8 +62,7 @@ pub async fn labelled_without_outcome(
     let rows = sqlx::query(
         "select id, payload, payload_hash from traces
          where workspace_id = $1
-           and exists (select 1 from labels where labels.workspace_id = traces.workspace_id
-                       and labels.trace_id = traces.id)
+           and id in (select trace_id from labels where workspace_id = $1)
            and not exists (select 1 from outcomes where outcomes.workspace_id = traces.workspace_id
                            and outcomes.trace_id = traces.id and outcomes.version_id = $2
                            and outcomes.payload_hash = traces.payload_hash)

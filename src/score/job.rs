@@ -1,63 +1,78 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::store::{self, Deployed, Unwritten};
+use super::store::{self, PendingScore};
 use crate::app::App;
-use crate::domain::{TraceId, Verdict, VersionId, WorkspaceId};
+use crate::domain::{Outcome, TraceId, Verdict, VersionId, WorkspaceId};
 use crate::langfuse::{self, Score, ScoreType, ScoreValue};
-use crate::run::{self, VersionSource};
+use crate::run::{self, PendingRun, VersionSource};
 use crate::workspace::{LangfuseConnection, Workspace};
 
 /// Traces handled between two looks at the rows.
-const BATCH: i64 = 50;
+const TRACES_AT_ONCE: i64 = 50;
 
-/// Scores what came since each deployed version was deployed, and writes what Langfuse lacks.
+/// Runs the deployed versions on what is new, and writes the scores that Langfuse lacks.
 ///
-/// Verdicts are rows before they are sent, so nothing is lost while Langfuse is away.
+/// A verdict and its pending score are rows before anything is sent, so nothing is lost while Langfuse
+/// is away, nor when another version is deployed meanwhile.
 pub async fn score_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    for version in store::deployed_versions(&app.db, &workspace.id).await? {
-        run_new(app, workspace, &version).await?;
-        let resting = |connection: &&LangfuseConnection| !connection.health.is_resting();
-        if let Some(langfuse) = workspace.langfuse.as_ref().filter(resting) {
-            write_scores(app, workspace, langfuse, &version).await?;
+    run_new(app, workspace).await?;
+    let resting = |connection: &&LangfuseConnection| !connection.health.is_resting();
+    match workspace.langfuse.as_ref().filter(resting) {
+        Some(langfuse) => write_scores(app, workspace, langfuse).await,
+        None => Ok(()),
+    }
+}
+
+async fn run_new(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let versions = store::deployed_versions(&app.db, &workspace.id).await?;
+    while !versions.is_empty() && !app.is_stopping() {
+        let settled = app.settled_before_ms();
+        let new = store::to_score(&app.db, &workspace.id, settled, TRACES_AT_ONCE).await?;
+        if new.is_empty() {
+            break;
+        }
+        for version in &versions {
+            let outcomes = run::run_on(app, &workspace.id, version, &new).await?;
+            want_scores(app, &workspace.id, version, &new, &outcomes).await?;
+        }
+        for run in &new {
+            store::finish_trace(app.db.pool(), &workspace.id, run).await?;
         }
     }
     Ok(())
 }
 
-async fn run_new(app: &App, workspace: &Workspace, deployed: &Deployed) -> anyhow::Result<()> {
-    let version = VersionSource {
-        id: deployed.id.clone(),
-        source: deployed.source.clone(),
-    };
-    while !app.is_stopping() {
-        let settled = app.settled_before_ms();
-        let new = store::unscored(&app.db, &workspace.id, deployed, settled, BATCH).await?;
-        if new.is_empty() {
-            break;
+/// Neither an abstention nor an error is a score.
+async fn want_scores(
+    app: &App,
+    workspace: &WorkspaceId,
+    version: &VersionSource,
+    runs: &[PendingRun],
+    outcomes: &[Outcome],
+) -> anyhow::Result<()> {
+    let mut transaction = app.db.begin().await?;
+    for (run, outcome) in runs.iter().zip(outcomes) {
+        if outcome.class().is_some() {
+            let id = score_id(workspace, &version.id, &run.trace);
+            store::want_score(&mut *transaction, workspace, &version.id, run, &id).await?;
         }
-        run::run_batch(app, &workspace.id, &version, &new).await?;
     }
-    Ok(())
+    Ok(transaction.commit().await?)
 }
 
 async fn write_scores(
     app: &App,
     workspace: &Workspace,
     langfuse: &LangfuseConnection,
-    version: &Deployed,
 ) -> anyhow::Result<()> {
     while !app.is_stopping() {
-        let unwritten = store::unwritten(&app.db, &workspace.id, version, BATCH).await?;
-        if unwritten.is_empty() {
+        let pending = store::pending_scores(&app.db, &workspace.id, TRACES_AT_ONCE).await?;
+        if pending.is_empty() {
             break;
         }
-        langfuse
-            .ensure_score_config(&version.eval_name, ScoreType::Boolean)
-            .await
-            .map_err(|error| failed(langfuse, error))?;
-        for verdict in &unwritten {
-            write_score(app, &workspace.id, langfuse, version, verdict).await?;
+        for score in &pending {
+            write_score(app, &workspace.id, langfuse, score).await?;
         }
     }
     Ok(())
@@ -67,28 +82,36 @@ async fn write_score(
     app: &App,
     workspace: &WorkspaceId,
     langfuse: &LangfuseConnection,
-    version: &Deployed,
-    verdict: &Unwritten,
+    pending: &PendingScore,
 ) -> anyhow::Result<()> {
-    let id = score_id(workspace, &version.id, &verdict.trace);
-    let score = Score {
-        id: id.clone(),
-        trace_id: verdict.trace.to_string(),
-        name: version.eval_name.clone(),
-        value: ScoreValue::Boolean(verdict.verdict == Verdict::Pass),
-        comment: Some(verdict.reason.clone()).filter(|reason| !reason.is_empty()),
-        metadata: json!({"eval_version": version.id, "labels": version.labels, "by": "iofold"}),
-    };
-    match langfuse.client.put_score(&score).await {
-        Ok(()) => langfuse.health.recovered(),
+    let made = langfuse.ensure_score_config(&pending.eval_name, ScoreType::Boolean);
+    made.await.map_err(|error| failed(langfuse, error))?;
+    let refusal = match langfuse.client.put_score(&score_of(pending)).await {
+        Ok(()) => {
+            langfuse.health.recovered();
+            None
+        }
         // A trace that is gone, or a score that Langfuse will never take, is not sent for ever.
         Err(error) if error.concerns_this_request_only() => {
-            tracing::warn!(trace.id = %verdict.trace, %error, "Langfuse refused a score");
+            tracing::warn!(trace.id = %pending.trace, %error, "Langfuse refused a score");
+            Some(error.to_string())
         }
         Err(error) => return Err(failed(langfuse, error)),
+    };
+    Ok(store::finish_score(&app.db, workspace, pending, refusal.as_deref()).await?)
+}
+
+fn score_of(pending: &PendingScore) -> Score {
+    Score {
+        id: pending.id.clone(),
+        trace_id: pending.trace.to_string(),
+        name: pending.eval_name.clone(),
+        value: ScoreValue::Boolean(pending.verdict == Verdict::Pass),
+        comment: Some(pending.reason.clone()).filter(|reason| !reason.is_empty()),
+        metadata: json!({
+            "eval_version": pending.version, "labels": pending.labels, "by": "iofold",
+        }),
     }
-    store::insert_score(&app.db, workspace, &version.id, verdict, &id).await?;
-    Ok(())
 }
 
 fn failed(langfuse: &LangfuseConnection, error: langfuse::Error) -> anyhow::Error {

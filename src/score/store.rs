@@ -1,107 +1,144 @@
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Executor, Row};
 
 use crate::domain::{EvalSource, TraceId, Verdict, VersionId, WorkspaceId};
-use crate::run::PendingRun;
+use crate::run::{PendingRun, VersionSource};
 use crate::store::{Db, now_ms};
 
-/// A deployed version.
-pub struct Deployed {
-    pub id: VersionId,
-    pub eval_name: String,
-    pub source: EvalSource,
-    pub labels: i64,
-    pub deployed_at_ms: i64,
-}
-
 /// The versions that score new traces.
-pub async fn deployed_versions(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<Deployed>> {
+pub async fn deployed_versions(
+    db: &Db,
+    workspace: &WorkspaceId,
+) -> sqlx::Result<Vec<VersionSource>> {
     let rows = sqlx::query(
-        "select eval_versions.id, evals.name, source, label_count, decided_at_ms
-         from eval_versions join evals
-           on evals.workspace_id = eval_versions.workspace_id and evals.id = eval_versions.eval_id
-         where eval_versions.workspace_id = $1 and state = 'deployed'",
+        "select id, source from eval_versions where workspace_id = $1 and state = 'deployed'
+         order by id",
     )
     .bind(workspace.as_str())
     .fetch_all(db.pool())
     .await?;
     let read = |row: &AnyRow| {
-        Ok(Deployed {
+        Ok(VersionSource {
             id: row.try_get::<String, _>("id")?.into(),
-            eval_name: row.try_get("name")?,
             source: EvalSource::new(row.try_get::<String, _>("source")?),
-            labels: row.try_get("label_count")?,
-            deployed_at_ms: row.try_get("decided_at_ms")?,
         })
     };
     rows.iter().map(read).collect()
 }
 
-/// Settled traces that came after the deployment and that the version has not run on as they are.
-pub async fn unscored(
+/// Settled traces that the deployed versions have not run on as they are, newest first.
+pub async fn to_score(
     db: &Db,
     workspace: &WorkspaceId,
-    version: &Deployed,
     settled_before_ms: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<PendingRun>> {
     let rows = sqlx::query(
         "select id, payload, payload_hash from traces
-         where workspace_id = $1 and first_seen_at_ms >= $2 and complete = 1 and changed_at_ms <= $3
-           and not exists (select 1 from outcomes where outcomes.workspace_id = traces.workspace_id
-                           and outcomes.trace_id = traces.id and outcomes.version_id = $4
-                           and outcomes.payload_hash = traces.payload_hash)
-         order by started_at_ms desc limit $5",
+         where workspace_id = $1 and to_score = 1 and complete = 1 and changed_at_ms <= $2
+         order by started_at_ms desc limit $3",
     )
     .bind(workspace.as_str())
-    .bind(version.deployed_at_ms)
     .bind(settled_before_ms)
-    .bind(version.id.as_str())
     .bind(limit)
     .fetch_all(db.pool())
     .await?;
     rows.iter().map(PendingRun::of_row).collect()
 }
 
-/// A verdict that Langfuse does not have yet.
-pub struct Unwritten {
+/// Says that the deployed versions have run on a trace, unless it has changed since.
+pub async fn finish_trace(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    run: &PendingRun,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update traces set to_score = 0
+         where workspace_id = $1 and id = $2 and payload_hash = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(run.trace.as_str())
+    .bind(&run.payload_hash)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+/// A score is to be written, with the verdict that the version's outcome holds.
+pub async fn want_score(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+    run: &PendingRun,
+    score_id: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into scores (workspace_id, version_id, trace_id, score_id, payload_hash)
+         values ($1, $2, $3, $4, $5)
+         on conflict (workspace_id, version_id, trace_id) do update
+         set payload_hash = excluded.payload_hash, written_at_ms = null, refusal = null
+         where scores.payload_hash <> excluded.payload_hash",
+    )
+    .bind(workspace.as_str())
+    .bind(version.as_str())
+    .bind(run.trace.as_str())
+    .bind(score_id)
+    .bind(&run.payload_hash)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+/// A score that Langfuse does not have yet.
+pub struct PendingScore {
+    /// Stable: the same for a retry and for a re-scoring.
+    pub id: String,
+    pub version: VersionId,
+    /// The score's name.
+    pub eval_name: String,
+    /// Labelled traces that the version was made from.
+    pub labels: i64,
     pub trace: TraceId,
+    /// The trace as it was.
     pub payload_hash: String,
     pub verdict: Verdict,
     pub reason: String,
 }
 
-/// Verdicts on traces that came after the deployment and whose score is not written, or was written
-/// for an older form of the trace.
-pub async fn unwritten(
+/// The scores that Langfuse does not have yet and has not refused, whatever became of their version.
+pub async fn pending_scores(
     db: &Db,
     workspace: &WorkspaceId,
-    version: &Deployed,
     limit: i64,
-) -> anyhow::Result<Vec<Unwritten>> {
+) -> anyhow::Result<Vec<PendingScore>> {
     let rows = sqlx::query(
-        "select trace_id, outcomes.payload_hash, verdict, reason from outcomes join traces
-           on traces.workspace_id = outcomes.workspace_id and traces.id = outcomes.trace_id
-         where outcomes.workspace_id = $1 and version_id = $2 and first_seen_at_ms >= $3
+        "select score_id, scores.version_id, evals.name, label_count, scores.trace_id,
+                scores.payload_hash, verdict, outcomes.reason
+         from scores
+         join outcomes on outcomes.workspace_id = scores.workspace_id
+          and outcomes.version_id = scores.version_id and outcomes.trace_id = scores.trace_id
+         join eval_versions on eval_versions.workspace_id = scores.workspace_id
+          and eval_versions.id = scores.version_id
+         join evals on evals.workspace_id = scores.workspace_id
+          and evals.id = eval_versions.eval_id
+         where scores.workspace_id = $1 and written_at_ms is null and refusal is null
            and verdict in ('pass', 'fail')
-           and not exists (select 1 from scores where scores.workspace_id = outcomes.workspace_id
-                           and scores.version_id = outcomes.version_id
-                           and scores.trace_id = outcomes.trace_id
-                           and scores.payload_hash = outcomes.payload_hash)
-         order by ran_at_ms limit $4",
+         order by ran_at_ms limit $2",
     )
     .bind(workspace.as_str())
-    .bind(version.id.as_str())
-    .bind(version.deployed_at_ms)
     .bind(limit)
     .fetch_all(db.pool())
     .await?;
-    rows.iter().map(unwritten_of).collect()
+    rows.iter().map(pending_of).collect()
 }
 
-fn unwritten_of(row: &AnyRow) -> anyhow::Result<Unwritten> {
+fn pending_of(row: &AnyRow) -> anyhow::Result<PendingScore> {
     let word: String = row.try_get("verdict")?;
-    Ok(Unwritten {
+    Ok(PendingScore {
+        id: row.try_get("score_id")?,
+        version: row.try_get::<String, _>("version_id")?.into(),
+        eval_name: row.try_get("name")?,
+        labels: row.try_get("label_count")?,
         trace: row.try_get::<String, _>("trace_id")?.into(),
         payload_hash: row.try_get("payload_hash")?,
         verdict: Verdict::parse(&word).ok_or_else(|| anyhow::anyhow!("no verdict: {word}"))?,
@@ -109,26 +146,24 @@ fn unwritten_of(row: &AnyRow) -> anyhow::Result<Unwritten> {
     })
 }
 
-/// Records that Langfuse has the score.
-pub async fn insert_score(
+/// Records that Langfuse has a score, or why it never will; unless the trace has changed since.
+pub async fn finish_score(
     db: &Db,
     workspace: &WorkspaceId,
-    version: &VersionId,
-    written: &Unwritten,
-    score_id: &str,
+    score: &PendingScore,
+    refusal: Option<&str>,
 ) -> sqlx::Result<()> {
+    let written = refusal.is_none().then(now_ms);
     sqlx::query(
-        "insert into scores (workspace_id, version_id, trace_id, score_id, payload_hash, written_at_ms)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict (workspace_id, version_id, trace_id) do update
-         set payload_hash = excluded.payload_hash, written_at_ms = excluded.written_at_ms",
+        "update scores set written_at_ms = $1, refusal = $2
+         where workspace_id = $3 and version_id = $4 and trace_id = $5 and payload_hash = $6",
     )
+    .bind(written)
+    .bind(refusal)
     .bind(workspace.as_str())
-    .bind(version.as_str())
-    .bind(written.trace.as_str())
-    .bind(score_id)
-    .bind(&written.payload_hash)
-    .bind(now_ms())
+    .bind(score.version.as_str())
+    .bind(score.trace.as_str())
+    .bind(&score.payload_hash)
     .execute(db.pool())
     .await
     .map(drop)

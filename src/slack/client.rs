@@ -13,6 +13,12 @@ use super::Message;
 
 /// A call that takes longer is given up; whether it took effect is then unknown.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Where Slack asks for a longer wait, the connection rests instead of the call.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How many times a call waits and is tried again.
+const WAITS: usize = 3;
+/// The wait where Slack says that there were too many calls, but not how long to wait.
+const UNTOLD_WAIT: Duration = Duration::from_secs(30);
 /// Messages read back a page; Slack recommends no more.
 const HISTORY_PAGE: u32 = 200;
 
@@ -90,9 +96,14 @@ impl Error {
         }
     }
 
-    /// Whether Slack refuses this message as it is, while others may pass.
-    pub fn concerns_this_message_only(&self) -> bool {
+    /// Whether Slack refuses what this message holds, while others may pass.
+    pub fn concerns_the_content(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if UNACCEPTABLE.contains(&code.as_str()))
+    }
+
+    /// Whether Slack refuses this app, so that no call can pass until a person helps.
+    pub fn concerns_the_connection(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if UNCONNECTED.contains(&code.as_str()))
     }
 
     /// Whether trying again later can help without a person.
@@ -105,13 +116,38 @@ impl Error {
 }
 
 /// Slack's errors that pass by themselves (docs.slack.dev, "Web API errors").
-const PASSING: [&str; 5] = [
+const PASSING: [&str; 7] = [
     "internal_error",
     "fatal_error",
     "service_unavailable",
     "request_timeout",
     "team_added_to_org",
+    "external_channel_migrating",
+    "update_failed",
 ];
+
+/// Slack's errors about the token, the app or the team (docs.slack.dev, "Web API errors").
+const UNCONNECTED: [&str; 16] = [
+    "invalid_auth",
+    "not_authed",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "missing_scope",
+    "no_permission",
+    "not_allowed_token_type",
+    "org_login_required",
+    "enterprise_is_restricted",
+    "ekm_access_denied",
+    "access_denied",
+    "accesslimited",
+    "team_access_not_granted",
+    "two_factor_setup_required",
+    "method_deprecated",
+];
+
+/// Slack's words for too many calls where it does not answer with status 429.
+const LIMITED: [&str; 2] = ["ratelimited", "rate_limited"];
 
 /// Slack's errors about a message's content (docs.slack.dev, "chat.postMessage").
 const UNACCEPTABLE: [&str; 7] = [
@@ -149,8 +185,7 @@ impl Client {
             .enable_http1()
             .build();
         let connector = Connector::with_connector(https)
-            .with_slack_api_url(api_url.as_str().trim_end_matches('/'))
-            .with_rate_control(SlackApiRateControlConfig::new().with_max_retries(3));
+            .with_slack_api_url(api_url.as_str().trim_end_matches('/'));
         Ok(Self {
             inner: Arc::new(SlackClient::new(connector)),
             token: SlackApiToken::new(token.expose_secret().to_owned().into()),
@@ -159,8 +194,7 @@ impl Client {
 
     /// `auth.test`: whose token this is.
     pub async fn identity(&self) -> Result<Identity> {
-        self.post("auth.test", &json!({}), &SLACK_TIER4_METHOD_CONFIG)
-            .await
+        self.post("auth.test", &json!({})).await
     }
 
     /// `chat.postMessage`, in a thread where `thread_ts` is given.
@@ -176,35 +210,28 @@ impl Client {
         if let Some(thread_ts) = thread_ts {
             request["thread_ts"] = json!(thread_ts);
         }
-        self.post("chat.postMessage", &request, &SLACK_TIER4_METHOD_CONFIG)
-            .await
+        self.post("chat.postMessage", &request).await
     }
 
     /// `chat.update`.
     pub async fn update_message(&self, posted: &Posted, message: &Message) -> Result<()> {
         let mut request = to_request(message, &posted.channel);
         request["ts"] = json!(posted.ts);
-        let _: Value = self
-            .post("chat.update", &request, &SLACK_TIER3_METHOD_CONFIG)
-            .await?;
+        let _: Value = self.post("chat.update", &request).await?;
         Ok(())
     }
 
     /// `chat.postEphemeral`: a line that only `user` sees.
     pub async fn post_ephemeral(&self, channel: &str, user: &str, text: &str) -> Result<()> {
         let request = json!({"channel": channel, "user": user, "text": text});
-        let _: Value = self
-            .post("chat.postEphemeral", &request, &SLACK_TIER4_METHOD_CONFIG)
-            .await?;
+        let _: Value = self.post("chat.postEphemeral", &request).await?;
         Ok(())
     }
 
     /// `views.open`: a modal, within 3 s of the click that gave `trigger_id`.
     pub async fn open_view(&self, trigger_id: &str, view: &Value) -> Result<()> {
         let request = json!({"trigger_id": trigger_id, "view": view});
-        let _: Value = self
-            .post("views.open", &request, &SLACK_TIER4_METHOD_CONFIG)
-            .await?;
+        let _: Value = self.post("views.open", &request).await?;
         Ok(())
     }
 
@@ -270,12 +297,8 @@ impl Client {
             }
         };
         let session = self.inner.open_session(&self.token);
-        let call = session.http_session_api.http_get(
-            method,
-            &parameters,
-            Some(&SLACK_TIER3_METHOD_CONFIG),
-        );
-        in_time(method, call).await
+        let api = &session.http_session_api;
+        answered(method, || api.http_get(method, &parameters, None)).await
     }
 
     /// Uploads a picture that stays private until a message shows it; gives its file id.
@@ -283,23 +306,21 @@ impl Client {
         let session = self.inner.open_session(&self.token);
         let request = SlackApiFilesGetUploadUrlExternalRequest::new(name.to_owned(), png.len())
             .with_alt_txt(alt.to_owned());
-        let place = in_time(
-            "files.getUploadURLExternal",
-            session.get_upload_url_external(&request),
-        )
+        let place = answered("files.getUploadURLExternal", || {
+            session.get_upload_url_external(&request)
+        })
         .await?;
         let bytes = SlackApiFilesUploadViaUrlRequest::new(
             place.upload_url,
             png,
             "application/octet-stream".to_owned(),
         );
-        in_time("files.upload", session.files_upload_via_url(&bytes)).await?;
+        answered("files.upload", || session.files_upload_via_url(&bytes)).await?;
         let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(alt.to_owned());
         let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file]);
-        in_time(
-            "files.completeUploadExternal",
-            session.files_complete_upload_external(&request),
-        )
+        answered("files.completeUploadExternal", || {
+            session.files_complete_upload_external(&request)
+        })
         .await?;
         Ok(place.file_id.to_string())
     }
@@ -308,13 +329,10 @@ impl Client {
         &self,
         method: &'static str,
         request: &Value,
-        tier: &'static SlackApiMethodRateControlConfig,
     ) -> Result<T> {
         let session = self.inner.open_session(&self.token);
-        let call = session
-            .http_session_api
-            .http_post(method, request, Some(tier));
-        in_time(method, call).await
+        let api = &session.http_session_api;
+        answered(method, || api.http_post(method, request, None)).await
     }
 }
 
@@ -345,6 +363,22 @@ fn to_request(message: &Message, channel: &str) -> Value {
     request
 }
 
+/// Calls, and calls again where Slack asks for a short wait.
+async fn answered<T, F>(method: &'static str, call: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = std::result::Result<T, SlackClientError>>,
+{
+    for _ in 0..WAITS {
+        match in_time(method, call()).await {
+            Err(Error::RateLimited { retry_after, .. }) if retry_after <= WAIT_MAX => {
+                tokio::time::sleep(retry_after).await;
+            }
+            result => return result,
+        }
+    }
+    in_time(method, call()).await
+}
+
 async fn in_time<T>(
     method: &'static str,
     call: impl Future<Output = std::result::Result<T, SlackClientError>>,
@@ -352,15 +386,19 @@ async fn in_time<T>(
     let answer = tokio::time::timeout(TIMEOUT, call).await;
     let unknown = |problem: String| Error::Unknown { method, problem };
     let result = answer.map_err(|_| unknown(format!("no answer in {} s", TIMEOUT.as_secs())))?;
+    let limited = |wait: Option<Duration>| Error::RateLimited {
+        method,
+        retry_after: wait.unwrap_or(UNTOLD_WAIT),
+    };
     result.map_err(|error| match error {
+        SlackClientError::ApiError(error) if LIMITED.contains(&error.code.as_str()) => {
+            limited(None)
+        }
         SlackClientError::ApiError(error) => Error::Refused {
             method,
             code: error.code,
         },
-        SlackClientError::RateLimitError(error) => Error::RateLimited {
-            method,
-            retry_after: error.retry_after.unwrap_or(Duration::from_secs(30)),
-        },
+        SlackClientError::RateLimitError(error) => limited(error.retry_after),
         // The library's own texts quote answers, which may hold what people wrote.
         SlackClientError::HttpError(error) => unknown(format!("status {}", error.status_code)),
         SlackClientError::HttpProtocolError(error) => unknown(
@@ -371,3 +409,7 @@ async fn in_time<T>(
         _ => unknown("an answer that is not Slack's".to_owned()),
     })
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -22,6 +22,15 @@ pub struct Message {
     pub metadata: Option<Value>,
 }
 
+impl Message {
+    /// The message without its pictures; `None` where it shows none.
+    pub fn without_pictures(&self) -> Option<Self> {
+        let mut rest = self.clone();
+        rest.blocks.retain(|block| block["type"] != "image");
+        (rest.blocks.len() < self.blocks.len()).then_some(rest)
+    }
+}
+
 /// Escapes what has a meaning in `mrkdwn`, which also disarms mentions and links.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
@@ -39,7 +48,12 @@ pub fn cut(text: &str, max: usize) -> String {
 
 /// A section of `mrkdwn`; the caller has escaped what is not its own.
 pub fn section(mrkdwn: &str) -> Value {
-    json!({"type": "section", "text": {"type": "mrkdwn", "text": cut(mrkdwn, SECTION_MAX)}})
+    json!({"type": "section", "text": verbatim(mrkdwn)})
+}
+
+/// `mrkdwn` in which Slack makes no link of its own out of addresses and `#names`.
+fn verbatim(mrkdwn: &str) -> Value {
+    json!({"type": "mrkdwn", "text": cut(mrkdwn, SECTION_MAX), "verbatim": true})
 }
 
 /// A header; plain text without emoji codes.
@@ -49,20 +63,13 @@ pub fn header(text: &str) -> Value {
 
 /// Small grey `mrkdwn`; the caller has escaped what is not its own.
 pub fn context(mrkdwn: &str) -> Value {
-    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": cut(mrkdwn, SECTION_MAX)}]})
+    json!({"type": "context", "elements": [verbatim(mrkdwn)]})
 }
 
 /// Preformatted text, which needs no escaping and cannot be broken out of.
 pub fn preformatted(text: &str) -> Value {
     json!({"type": "rich_text", "elements": [
         {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": cut(text, SECTION_MAX)}]}
-    ]})
-}
-
-/// Text as it stands: no mentions, no links, no emoji codes, line breaks kept.
-pub fn plain(text: &str) -> Value {
-    json!({"type": "rich_text", "elements": [
-        {"type": "rich_text_section", "elements": [{"type": "text", "text": cut(text, SECTION_MAX)}]}
     ]})
 }
 
@@ -89,6 +96,27 @@ mod tests {
             escape("<!channel> <@U1> a & b"),
             "&lt;!channel&gt; &lt;@U1&gt; a &amp; b"
         );
+    }
+
+    #[test]
+    fn slack_makes_no_links_out_of_hostile_text() {
+        let hostile = "https://evil.example #general";
+        assert_eq!(section(hostile)["text"]["verbatim"], true);
+        assert_eq!(context(hostile)["elements"][0]["verbatim"], true);
+    }
+
+    #[test]
+    fn a_message_without_its_pictures_is_otherwise_the_same() {
+        let picture = json!({"type": "image", "slack_file": {"id": "F1"}, "alt_text": "a"});
+        let mut message = Message {
+            text: "t".to_owned(),
+            blocks: vec![section("a"), picture, context("b")],
+            metadata: Some(json!({"event_type": "e"})),
+        };
+        let rest = message.without_pictures();
+        message.blocks.remove(1);
+        assert_eq!(rest.as_ref(), Some(&message));
+        assert_eq!(message.without_pictures(), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod client;
 mod message;
+#[cfg(test)]
+pub mod scripted;
 mod signature;
 
 pub use client::{Client, Error, Identity, Posted};

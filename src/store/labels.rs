@@ -10,6 +10,8 @@ use crate::domain::{AnnotatorLabel, Class, LabelledTrace, Thumb, TraceId, Worksp
 pub struct TraceLabels {
     /// Which trace.
     pub trace: TraceId,
+    /// Traces of one group are never split between development and held-out labels.
+    pub group: String,
     /// Each annotator's own label.
     pub votes: Vec<AnnotatorLabel>,
     /// When the first of them was given, in milliseconds since 1970.
@@ -31,8 +33,10 @@ impl TraceLabels {
 /// The labels of every labelled trace of a workspace, by trace id.
 pub async fn all_labels(db: &Db, workspace: &WorkspaceId) -> anyhow::Result<Vec<TraceLabels>> {
     let rows = sqlx::query(
-        "select trace_id, annotator_id, label, comment, labelled_at_ms from labels
-         where workspace_id = $1 order by trace_id, labelled_at_ms, annotator_id",
+        "select trace_id, trace_group, annotator_id, label, comment, labelled_at_ms
+         from labels join traces
+           on traces.workspace_id = labels.workspace_id and traces.id = labels.trace_id
+         where labels.workspace_id = $1 order by trace_id, labelled_at_ms, annotator_id",
     )
     .bind(workspace.as_str())
     .fetch_all(db.pool())
@@ -45,6 +49,7 @@ pub async fn all_labels(db: &Db, workspace: &WorkspaceId) -> anyhow::Result<Vec<
             Some(last) if last.trace.as_str() == trace => last.votes.push(vote),
             _ => labelled.push(TraceLabels {
                 trace: trace.into(),
+                group: row.try_get("trace_group")?,
                 votes: vec![vote],
                 first_labelled_at_ms: row.try_get("labelled_at_ms")?,
             }),
@@ -71,9 +76,8 @@ pub async fn labelled_traces(
     workspace: &WorkspaceId,
 ) -> anyhow::Result<Vec<LabelledTrace>> {
     let rows = sqlx::query(
-        "select id, trace_group, payload from traces
-         where workspace_id = $1 and exists (select 1 from labels
-             where labels.workspace_id = traces.workspace_id and labels.trace_id = traces.id)",
+        "select id, payload from traces
+         where workspace_id = $1 and id in (select trace_id from labels where workspace_id = $1)",
     )
     .bind(workspace.as_str())
     .fetch_all(db.pool())
@@ -92,11 +96,12 @@ pub async fn labelled_traces(
 }
 
 fn joined(labels: TraceLabels, row: &AnyRow) -> anyhow::Result<LabelledTrace> {
+    let label = labels.consensus();
     Ok(LabelledTrace {
         id: labels.trace.to_string(),
-        group: row.try_get("trace_group")?,
+        group: labels.group,
         trace: serde_json::from_str(row.try_get("payload")?)?,
-        label: labels.consensus(),
+        label,
         comments: labels
             .votes
             .iter()

@@ -2,6 +2,7 @@
 
 mod labels;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Once;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -117,8 +118,10 @@ pub fn prepared(url: &str) -> anyhow::Result<String> {
         return Ok(url.to_owned());
     };
     if let Some(folder) = Path::new(path).parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        // Traces are nobody else's business: others on this machine may not look in.
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(folder);
+        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     Ok(format!("sqlite://{path}?mode=rwc"))
 }

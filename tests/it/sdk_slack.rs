@@ -9,7 +9,7 @@ use std::time::Duration;
 use iofold::playground::langfuse::Apis;
 use iofold::playground::slack::RateLimits;
 use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, router};
-use iofold::slack::{actions, button, context, header, plain, preformatted, section};
+use iofold::slack::{actions, button, context, header, preformatted, section};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -96,7 +96,10 @@ fn blocks() -> Vec<Value> {
     vec![
         header("A report"),
         section("*bold* and `code`"),
-        plain("An answer <!channel>"),
+        json!({"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [
+            {"type": "text", "text": "Answer\n", "style": {"bold": true}},
+            {"type": "text", "text": "An answer <!channel>"},
+        ]}]}),
         preformatted("def evaluate(trace):\n    return True"),
         json!({"type": "divider"}),
         actions(

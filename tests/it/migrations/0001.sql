@@ -1,5 +1,4 @@
-insert into workspaces (id, slack_team_id, slack_channel_id, langfuse_project_id, created_at_ms)
-values ('default', 'T1', 'C1', 'p1', 1700000000000);
+insert into workspaces (id, slack_team_id, created_at_ms) values ('default', 'T1', 1700000000000);
 insert into deliveries (workspace_id, id, body, received_at_ms, attempts)
 values ('default', 'd1', '{"type": "trace"}', 1700000000000, 1);
 insert into poll_marks (workspace_id, polled_through_ms) values ('default', 1700000000000);

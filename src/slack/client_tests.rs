@@ -1,0 +1,73 @@
+use super::*;
+use crate::slack::scripted::{Answer, ScriptedSlack};
+
+fn client(slack: &ScriptedSlack) -> Client {
+    let url = format!("{}/api/", slack.url).parse().unwrap();
+    Client::new(&url, &SecretString::from("xoxb-1")).unwrap()
+}
+
+fn refused(code: &str) -> Error {
+    Error::Refused {
+        method: "chat.update",
+        code: code.to_owned(),
+    }
+}
+
+async fn identity_after(waits: usize, seconds: u64) -> (ScriptedSlack, Result<Identity>) {
+    let slack = ScriptedSlack::start_with(move |_, _, before| match before < waits {
+        true => Answer::Wait(seconds),
+        false => Answer::Usual,
+    });
+    let slack = slack.await;
+    let identity = client(&slack).identity().await;
+    (slack, identity)
+}
+
+#[tokio::test]
+async fn a_short_wait_is_waited_for_three_times_at_most() {
+    let (slack, identity) = identity_after(3, 0).await;
+    assert_eq!(identity.unwrap().team_id, "T1");
+    assert_eq!(slack.calls_of("auth.test").len(), 4);
+    let (slack, identity) = identity_after(4, 0).await;
+    assert!(matches!(identity, Err(Error::RateLimited { .. })));
+    assert_eq!(slack.calls_of("auth.test").len(), 4);
+}
+
+#[tokio::test]
+async fn a_long_wait_is_told_and_certainly_nothing_happened() {
+    let (slack, identity) = identity_after(1, 60).await;
+    let error = identity.unwrap_err();
+    assert!(
+        matches!(&error, Error::RateLimited { retry_after, .. } if retry_after.as_secs() == 60),
+        "{error}"
+    );
+    assert!(!error.may_have_happened() && error.is_transient());
+    assert_eq!(slack.calls_of("auth.test").len(), 1);
+}
+
+#[tokio::test]
+async fn too_many_calls_are_known_by_their_code_too() {
+    for code in LIMITED {
+        let slack = ScriptedSlack::start_with(move |_, _, _| Answer::Refusal(code)).await;
+        let identity = client(&slack).identity().await;
+        assert!(
+            matches!(&identity, Err(Error::RateLimited { retry_after, .. }) if *retry_after == UNTOLD_WAIT)
+        );
+    }
+}
+
+#[test]
+fn a_refusal_concerns_the_connection_the_content_or_the_message_alone() {
+    let kinds = |code| {
+        let error = refused(code);
+        [
+            error.concerns_the_connection(),
+            error.concerns_the_content(),
+            error.is_transient(),
+        ]
+    };
+    assert_eq!(kinds("token_revoked"), [true, false, false]);
+    assert_eq!(kinds("invalid_blocks"), [false, true, false]);
+    assert_eq!(kinds("service_unavailable"), [false, false, true]);
+    assert_eq!(kinds("is_archived"), [false, false, false]);
+}
