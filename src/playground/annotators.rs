@@ -11,8 +11,6 @@ use crate::domain::{AnnotatorLabel, Thumb};
 
 /// Without a new card for this long, the annotators stop waiting.
 const CARDS_WITHIN: Duration = Duration::from_secs(120);
-/// A modal that a 👎 opens is there within Slack's three seconds.
-const MODAL_WITHIN: Duration = Duration::from_secs(3);
 /// How often waiting looks again.
 const LOOK: Duration = Duration::from_millis(100);
 /// Cards that one request may have labelled.
@@ -215,10 +213,10 @@ impl Playground {
         state.views.iter().rfind(|view| view.user == user).cloned()
     }
 
-    /// The modal that opens after the one called `before`.
+    /// The modal that opens after the one called `before`, while the click's trigger lives.
     async fn new_modal_of(&self, user: &str, before: Option<&str>) -> Option<View> {
         let started = Instant::now();
-        while started.elapsed() < MODAL_WITHIN {
+        while started.elapsed() < self.0.slack.timing().trigger_lives {
             let opened = self.modal_of(user);
             if opened
                 .as_ref()

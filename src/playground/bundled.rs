@@ -10,6 +10,8 @@ use crate::store::embedded_path;
 
 /// Who gave a label of which the source names no rater.
 const UNNAMED: &str = "annotator";
+/// Who gave a label that no person gave: a comparison with the answer that was asked for.
+const EXACT_CHECK: &str = "exact-check";
 
 const GROUNDED: &str = include_str!("../../examples/wow_grounded.jsonl");
 const JSON_ANSWERS: &str = include_str!("../../examples/math_json_format.jsonl");
@@ -27,40 +29,45 @@ struct Line {
 
 /// The three channels with the traces of `examples/`.
 pub fn places() -> Vec<PlaceConfig> {
-    let place = |workspace: &str, channel: &str, topic: &str, lines: &str| PlaceConfig {
+    let place = |workspace: &str, channel: &str, topic: &str, recorded| PlaceConfig {
         workspace: workspace.to_owned(),
         channel: channel.to_owned(),
         topic: topic.to_owned(),
-        recorded: lines.lines().map(recorded).collect(),
+        recorded,
     };
     vec![
         place(
             "default",
             "grounded-replies",
             "Chat replies. Good: all it says is in the retrieved sentence.",
-            GROUNDED,
+            recorded(GROUNDED, UNNAMED),
         ),
         place(
             "json-answers",
             "json-answers",
-            "Maths answers. Good: exactly the JSON that was asked for.",
-            JSON_ANSWERS,
+            "Maths answers. Good: exactly the JSON that was asked for. Labels here come from an exact check.",
+            recorded(JSON_ANSWERS, EXACT_CHECK),
         ),
         place(
             "code-snippets",
             "code-snippets",
             "One-line Python, graded by several developers. Hard: code alone can't decide it.",
-            SNIPPETS,
+            recorded(SNIPPETS, UNNAMED),
         ),
     ]
 }
 
-fn recorded(line: &str) -> Recorded {
+/// The traces of a set; a label without a rater is by the user `unnamed`.
+fn recorded(lines: &str, unnamed: &str) -> Vec<Recorded> {
+    lines.lines().map(|line| read(line, unnamed)).collect()
+}
+
+fn read(line: &str, unnamed: &str) -> Recorded {
     let line: Line = serde_json::from_str(line).expect("the bundled lines are valid");
     let labels = match line.labels.is_empty() {
         false => line.labels,
         true => vec![AnnotatorLabel {
-            annotator: AnnotatorId::from(UNNAMED),
+            annotator: AnnotatorId::from(unnamed),
             label: line.label,
             comment: line.comment,
         }],
@@ -106,6 +113,21 @@ mod tests {
                 .collect();
             assert_eq!(ids.len(), place.recorded.len(), "{}", place.channel);
         }
+    }
+
+    #[test]
+    fn a_label_that_an_exact_check_gave_is_no_persons() {
+        let annotators = |place: &PlaceConfig| -> BTreeSet<String> {
+            let labels = place.recorded.iter().flat_map(|recorded| &recorded.labels);
+            labels.map(|label| label.annotator.to_string()).collect()
+        };
+        let places = places();
+        let lone = |name: &str| BTreeSet::from([name.to_owned()]);
+        assert_eq!(annotators(&places[0]), lone("annotator"));
+        assert_eq!(annotators(&places[1]), lone("exact-check"));
+        assert!(places[1].topic.contains("exact check"));
+        let graders = annotators(&places[2]);
+        assert!(graders.len() > 1 && !graders.contains("exact-check"));
     }
 
     #[test]

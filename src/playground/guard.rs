@@ -3,24 +3,30 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// Refuses requests whose host is not this machine's loopback: a page elsewhere whose name was bound
-/// anew to 127.0.0.1 must not reach the stand-ins.
+/// What proxies and tunnels add to the requests of others.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "via"];
+
+/// Refuses requests whose host is not this machine's loopback, and those that were passed on: neither a
+/// page elsewhere whose name was bound anew to 127.0.0.1 nor a stranger behind a tunnel that rewrites
+/// the host must reach the stand-ins.
 pub async fn loopback_only(request: Request, next: Next) -> Response {
-    match host(request.headers(), request.uri()) {
-        Some(host) if is_loopback(&host) => next.run(request).await,
+    let headers = request.headers();
+    let is_passed_on = FORWARDED.iter().any(|name| headers.contains_key(*name));
+    match host(headers, request.uri()) {
+        Some(host) if is_loopback(&host) && !is_passed_on => next.run(request).await,
         _ => (
             StatusCode::FORBIDDEN,
-            "the playground answers on loopback addresses only",
+            "the playground answers on loopback addresses only, and not through a proxy",
         )
             .into_response(),
     }
 }
 
-/// Refuses what another site's page could make a browser send: a state-changing request must come from
-/// the page's own origin, or from no browser at all, and hold JSON.
+/// Refuses what another site's page could make a browser send: a request must come from the page's own
+/// origin, or from no browser at all, and hold JSON where it changes something. Reading is no
+/// exception, for a page that asks for changes makes traces arrive.
 pub async fn own_page_only(request: Request, next: Next) -> Response {
-    let is_safe = request.method().is_safe();
-    if is_safe || (is_json(request.headers()) && is_own(request.headers(), request.uri())) {
+    if is_own_pages(&request) {
         return next.run(request).await;
     }
     (
@@ -28,6 +34,13 @@ pub async fn own_page_only(request: Request, next: Next) -> Response {
         "only the playground's own page may do that",
     )
         .into_response()
+}
+
+fn is_own_pages(request: &Request) -> bool {
+    let headers = request.headers();
+    let changes_nothing = request.method().is_safe();
+    is_same_origin(headers)
+        && (changes_nothing || (is_json(headers) && is_own(headers, request.uri())))
 }
 
 fn host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
@@ -55,6 +68,13 @@ fn is_json(headers: &HeaderMap) -> bool {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     kind.is_some_and(|kind| kind.starts_with("application/json"))
+}
+
+/// Whether the browser says that the page itself, or the person at the address bar, asks; other
+/// programs say nothing (Fetch Metadata, `Sec-Fetch-Site`).
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    matches!(site, None | Some(b"same-origin" | b"none"))
 }
 
 fn is_own(headers: &HeaderMap, uri: &Uri) -> bool {
@@ -92,6 +112,24 @@ mod tests {
             "localhost.evil",
         ] {
             assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_browser_must_say_that_the_page_itself_asks() {
+        let from = |site: &str| {
+            HeaderMap::from_iter([("sec-fetch-site".parse().unwrap(), site.parse().unwrap())])
+        };
+        assert!(is_same_origin(&HeaderMap::new()));
+        assert!(is_same_origin(&from("same-origin")) && is_same_origin(&from("none")));
+        for site in [
+            "cross-site",
+            "same-site",
+            "",
+            "Same-Origin",
+            "same-origin, none",
+        ] {
+            assert!(!is_same_origin(&from(site)), "{site}");
         }
     }
 

@@ -4,8 +4,9 @@
 //! nothing it confirmed. A last line without its end is a write that was cut off: it was never
 //! confirmed, and is removed when the journal is opened.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +21,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal at `path`, and gives the entries it holds, oldest first. The file and its
-    /// folder are made where there are none. Without a path nothing is kept.
+    /// folder are made where there are none, the folder for its owner alone. Without a path nothing is kept.
     ///
     /// # Errors
     /// The file cannot be read or made, or a line before the last one is not JSON
@@ -30,7 +31,7 @@ impl Journal {
             return Ok((Self { file: None }, Vec::new()));
         };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+            make_folder(folder)?;
         }
         let bytes = match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -64,6 +65,11 @@ impl Journal {
     }
 }
 
+/// Makes a folder, and those above it that are missing, into which only its owner can look.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// The entries of a journal's bytes, and how many of the bytes hold whole lines.
 fn entries_of(bytes: &[u8]) -> io::Result<(Vec<Value>, usize)> {
     let whole = bytes
@@ -80,6 +86,8 @@ fn entries_of(bytes: &[u8]) -> io::Result<(Vec<Value>, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use serde_json::json;
 
@@ -100,6 +108,14 @@ mod tests {
         }
         let (_, entries) = Journal::open(Some(&path)).expect("it opens again");
         assert_eq!(entries, written);
+    }
+
+    #[test]
+    fn only_the_owner_looks_into_a_folder_that_was_made() {
+        let (_folder, path) = path();
+        Journal::open(Some(&path)).expect("it opens");
+        let made = std::fs::metadata(path.parent().expect("it has one")).expect("it is there");
+        assert_eq!(made.permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! tell the difference. A click on the page goes to the service as Slack's signed interaction. The
 //! tests use the same stand-ins, so what a user tries is what is tested.
 //!
-//! Mounted at `/playground` only by [`crate::app`], and answering only to loopback host names:
+//! Mounted at `/playground` only by [`crate::app`], and answering only to loopback host names and to no
+//! proxy:
 //!
 //! | Route | For |
 //! |---|---|
@@ -59,7 +60,7 @@ use self::annotators::Progress;
 use self::journal::Journal;
 use self::langfuse::{Apis, Langfuse, Options, ProjectConfig, Recorded};
 use self::secrets::Secrets;
-use self::slack::{Channel, RateLimits, Slack, User};
+use self::slack::{Channel, RateLimits, Slack, Timing, User};
 use self::stream::Releases;
 
 pub use self::web::router;
@@ -81,12 +82,16 @@ pub struct PlaygroundConfig {
     pub releases_by_itself: bool,
     /// How strictly Slack's stand-in counts calls.
     pub rate_limits: RateLimits,
+    /// How patient Slack's stand-in is, and how slow.
+    pub slack_timing: Timing,
     /// Which of Langfuse's APIs are there.
     pub apis: Apis,
     /// Langfuse's rate limit; `None` lifts it.
     pub requests_a_minute: Option<u32>,
     /// The time between two clicks of the recorded annotators.
     pub annotator_pause: Duration,
+    /// The time between two traces that arrive by themselves.
+    pub release_pause: Duration,
     /// How many labelled cards the page says are needed.
     pub labels_wanted: usize,
 }
@@ -114,9 +119,11 @@ impl PlaygroundConfig {
             folder: Some(bundled::folder(database_url)),
             releases_by_itself: true,
             rate_limits: RateLimits::Documented,
+            slack_timing: Timing::default(),
             apis: Apis::Both,
             requests_a_minute: None,
             annotator_pause: Duration::from_millis(150),
+            release_pause: Duration::from_secs(5),
             labels_wanted: crate::config::Settings::default().labels_to_generate,
         }
     }
@@ -165,6 +172,7 @@ struct Parts {
     epoch: String,
     releases_by_itself: bool,
     annotator_pause: Duration,
+    release_pause: Duration,
     labels_wanted: usize,
     watched: stream::Watched,
     stopping: CancellationToken,
@@ -210,6 +218,7 @@ impl Playground {
             epoch: uuid::Uuid::new_v4().simple().to_string(),
             releases_by_itself: config.releases_by_itself,
             annotator_pause: config.annotator_pause,
+            release_pause: config.release_pause,
             labels_wanted: config.labels_wanted,
             watched: stream::Watched::default(),
             stopping: CancellationToken::new(),
@@ -279,6 +288,7 @@ fn open_slack(config: &PlaygroundConfig, secrets: &Secrets) -> anyhow::Result<Sl
         team_url: url_of(config.address, "playground/"),
         base_url: url_of(config.address, "playground/slack/"),
         rate_limits: config.rate_limits,
+        timing: config.slack_timing,
     };
     Slack::open(team, journal, lines)
 }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::PlaceConfig;
+use super::journal::make_folder;
 
 /// What only the service may know. Random, so that another program on this machine cannot guess it.
 pub struct Secrets {
@@ -116,7 +117,7 @@ fn read(path: &Path) -> anyhow::Result<Kept> {
 fn write(path: &Path, kept: &Kept) -> anyhow::Result<()> {
     let advice = || format!("cannot write {}", path.display());
     let folder = path.parent().context("the file has a folder")?;
-    std::fs::create_dir_all(folder).with_context(advice)?;
+    make_folder(folder).with_context(advice)?;
     let beside = path.with_extension("new");
     let options = OpenOptions::new()
         .write(true)
@@ -163,6 +164,8 @@ mod tests {
         );
         let file = std::fs::metadata(inside.join("secrets.json")).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600);
+        let made = std::fs::metadata(&inside).unwrap();
+        assert_eq!(made.permissions().mode() & 0o777, 0o700);
         let other = Secrets::open(None, &places()).unwrap();
         assert_ne!(
             first.signing_secret.expose_secret(),

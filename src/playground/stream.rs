@@ -6,8 +6,6 @@ use super::{Place, Playground, cards};
 
 /// What a channel shows at the first look.
 const AT_START: usize = 3;
-/// Time between two traces that arrive by themselves.
-const PAUSE: Duration = Duration::from_secs(5);
 /// Once an eval is deployed, a trace arrives at least this often, so that its scores can be seen.
 const PAUSE_WHEN_SCORED: Duration = Duration::from_secs(10);
 /// While this many cards wait for a label, no more traces arrive.
@@ -69,14 +67,15 @@ impl Playground {
                 () = tokio::time::sleep(TICK) => {}
                 () = &mut stopped => break,
             }
-            if self.0.releases_by_itself && self.0.watched.is_now() {
+            if self.0.releases_by_itself {
                 self.stream();
             }
         }
         self.0.stopping.cancel();
     }
 
-    fn greet(&self) {
+    /// The first traces of each channel that has none.
+    pub(super) fn greet(&self) {
         for place in &self.0.places {
             if self.0.langfuse.traces(&place.project).is_empty() {
                 self.release(place, AT_START);
@@ -84,7 +83,11 @@ impl Playground {
         }
     }
 
-    fn stream(&self) {
+    /// One more trace for each channel that has room for it, while somebody watches.
+    pub(super) fn stream(&self) {
+        if !self.0.watched.is_now() {
+            return;
+        }
         for place in &self.0.places {
             if self.is_due(place) {
                 self.release(place, 1);
@@ -98,7 +101,7 @@ impl Playground {
         let releases = place.releases.lock();
         let releases = releases.expect("no holder of the lock panics");
         let has_room = unlabelled + coming < UNLABELLED_MAX;
-        (has_room && releases.is_due(PAUSE))
+        (has_room && releases.is_due(self.0.release_pause))
             || (eval.is_deployed && releases.is_due(PAUSE_WHEN_SCORED))
     }
 

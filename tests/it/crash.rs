@@ -1,9 +1,6 @@
 //! `kill -9` in the middle of everything: the next start goes on, and nothing is lost or doubled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Child;
-use std::sync::Mutex;
-use std::time::Duration;
 
 use iofold::playground::langfuse::Apis;
 use iofold::store::Db;
@@ -12,7 +9,8 @@ use sqlx::Row;
 
 use crate::on_both_databases;
 use crate::support::Database;
-use crate::support::stage::{Stage, button, eventually, recorded, trace_of};
+use crate::support::process::Process;
+use crate::support::stage::{Stage, button, recorded, trace_of};
 
 on_both_databases!(killed_at_ten_points_it_goes_on_with_nothing_lost_or_doubled);
 
@@ -23,108 +21,81 @@ async fn killed_at_ten_points_it_goes_on_with_nothing_lost_or_doubled(database: 
     let settings = [("IOFOLD_LABELS_TO_GENERATE", "24")];
     let set = recorded("math_json_format", TRACES);
     let stage = Stage::set(database, Apis::Both, set, &settings).await;
-    let victim = Victim::start(&stage);
+    let victim = Process::start(&stage);
     stage.release(LABELLED).await;
     // Before anything, at the first card, and half-way through the cards.
     for cards in [0, 1, LABELLED / 2] {
-        victim
-            .kill_when(&stage, "cards", || async {
-                stage.cards().await.len() >= cards
-            })
-            .await;
+        kill_when(&victim, "cards", || async {
+            stage.cards().await.len() >= cards
+        })
+        .await;
     }
-    let cards = eventually("all cards", || async {
+    let cards = victim.eventually("all cards", || async {
         let cards = stage.cards().await;
         (cards.len() >= LABELLED).then_some(cards)
     });
     let cards = cards.await;
     for (i, card) in cards.iter().enumerate() {
-        label(&stage, card).await;
+        label(&stage, &victim, card).await;
         // At the first thumb, half-way, and at the one that starts a generation.
         if [0, LABELLED / 2, LABELLED - 1].contains(&i) {
-            victim.kill(&stage);
+            victim.kill();
         }
     }
     let replies = || async { report(&stage).await.map_or(0, |report| replies(&report)) };
-    victim
-        .kill_when(&stage, "the report", || async {
-            report(&stage).await.is_some()
-        })
-        .await;
-    victim
-        .kill_when(&stage, "its first reply", || async { replies().await >= 1 })
-        .await;
-    eventually("the whole thread", || async {
-        (replies().await >= 2).then_some(())
+    kill_when(&victim, "the report", || async {
+        report(&stage).await.is_some()
     })
     .await;
+    kill_when(&victim, "its first reply", || async {
+        replies().await >= 1
+    })
+    .await;
+    let thread = victim.eventually("the whole thread", || async {
+        (replies().await >= 2).then_some(())
+    });
+    thread.await;
     deploy(&stage, &victim).await;
     stage.release(TRACES - LABELLED).await;
-    victim
-        .kill_when(&stage, "the first score", || async {
-            !stage.scores().is_empty()
-        })
-        .await;
-    eventually("all scores", || async {
-        (stage.scores().len() >= TRACES - LABELLED).then_some(())
+    kill_when(&victim, "the first score", || async {
+        !stage.scores().is_empty()
     })
     .await;
-    assert_eq!(victim.deaths(), 10);
+    let scores = victim.eventually("all scores", || async {
+        (stage.scores().len() >= TRACES - LABELLED).then_some(())
+    });
+    scores.await;
+    assert_eq!(victim.kills(), 10);
     assert_nothing_is_doubled_or_lost(&stage).await;
-    victim.end();
 }
 
-/// A service that is killed and started again.
-struct Victim {
-    now: Mutex<Child>,
-    deaths: Mutex<usize>,
-}
-
-impl Victim {
-    fn start(stage: &Stage) -> Self {
-        let (now, deaths) = (Mutex::new(stage.spawn()), Mutex::default());
-        Self { now, deaths }
-    }
-
-    async fn kill_when<F>(&self, stage: &Stage, what: &str, is_time: impl Fn() -> F)
-    where
-        F: Future<Output = bool>,
-    {
-        eventually(what, || async { is_time().await.then_some(()) }).await;
-        self.kill(stage);
-    }
-
-    /// SIGKILL, then a new start at once.
-    fn kill(&self, stage: &Stage) {
-        let mut now = self.now.lock().expect("not poisoned");
-        now.kill().expect("it ran until now");
-        now.wait().expect("it is gone");
-        *now = stage.spawn();
-        *self.deaths.lock().expect("not poisoned") += 1;
-    }
-
-    fn deaths(&self) -> usize {
-        *self.deaths.lock().expect("not poisoned")
-    }
-
-    fn end(self) {
-        let mut now = self.now.into_inner().expect("not poisoned");
-        now.kill().expect("it ran until now");
-        now.wait().expect("it is gone");
-    }
+async fn kill_when<F>(victim: &Process<'_>, what: &str, is_time: impl Fn() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let time = victim.eventually(what, || async { is_time().await.then_some(()) });
+    time.await;
+    victim.kill();
 }
 
 /// A person clicks again when nothing happens.
-async fn label(stage: &Stage, card: &Value) {
+async fn label(stage: &Stage, victim: &Process<'_>, card: &Value) {
     let recorded = stage.playground.langfuse().recorded_labels(trace_of(card));
     for label in recorded {
-        while !stage
-            .click(card, label.annotator.as_str(), label.label.emoji())
-            .await
-        {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        click(
+            stage,
+            victim,
+            card,
+            label.annotator.as_str(),
+            label.label.emoji(),
+        )
+        .await;
     }
+}
+
+async fn click(stage: &Stage, victim: &Process<'_>, message: &Value, user: &str, text: &str) {
+    let click = async || stage.click(message, user, text).await.then_some(());
+    victim.eventually("an acknowledgement", click).await;
 }
 
 async fn report(stage: &Stage) -> Option<Value> {
@@ -136,17 +107,15 @@ fn replies(report: &Value) -> usize {
 }
 
 /// Killed once right after the click was acknowledged.
-async fn deploy(stage: &Stage, victim: &Victim) {
+async fn deploy(stage: &Stage, victim: &Process<'_>) {
     let report = report(stage).await.expect("it stands");
-    while !stage.click(&report, "you", "Deploy").await {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    victim.kill(stage);
-    eventually("the decision on the report", || async {
+    click(stage, victim, &report, "you", "Deploy").await;
+    victim.kill();
+    let decision = victim.eventually("the decision on the report", || async {
         let report = self::report(stage).await?;
         button(&report, "Deploy").is_none().then_some(())
-    })
-    .await;
+    });
+    decision.await;
 }
 
 async fn assert_nothing_is_doubled_or_lost(stage: &Stage) {

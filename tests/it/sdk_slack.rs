@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use iofold::playground::langfuse::Apis;
-use iofold::playground::slack::RateLimits;
+use iofold::playground::slack::{RateLimits, Timing};
 use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, router};
 use iofold::slack::{actions, button, context, header, preformatted, section};
 use secrecy::ExposeSecret;
@@ -68,9 +68,15 @@ fn config(address: SocketAddr, app_port: u16) -> PlaygroundConfig {
         releases_by_itself: false,
         // Quick enough to have room for every check, strict enough to be met.
         rate_limits: RateLimits::Scaled(10.0),
+        slack_timing: Timing {
+            acknowledge_within: Duration::from_secs(30),
+            trigger_lives: Duration::from_secs(30),
+            ..Timing::default()
+        },
         apis: Apis::Both,
         requests_a_minute: None,
         annotator_pause: Duration::ZERO,
+        release_pause: Duration::ZERO,
         labels_wanted: 20,
     }
 }

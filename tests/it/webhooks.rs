@@ -1,8 +1,12 @@
 //! What Langfuse, and whoever pretends to be it, may deliver.
 
+use std::net::SocketAddr;
+
 use iofold::playground::langfuse::Apis;
 use serde_json::{Value, json};
 use sqlx::Row;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::on_both_databases;
 use crate::support::Database;
@@ -13,6 +17,7 @@ on_both_databases!(
     a_trace_seen_by_repeated_webhooks_and_by_polling_has_one_card,
     what_is_not_a_signed_json_object_is_refused_and_changes_nothing,
     text_that_no_string_can_hold_is_cleaned_and_said,
+    a_webhook_is_answered_while_langfuse_is_not,
 );
 
 fn trace(id: &str, output: &str) -> Value {
@@ -149,5 +154,54 @@ async fn text_that_no_string_can_hold_is_cleaned_and_said(database: Database) {
         shown.contains("unreadable characters were replaced"),
         "{shown}"
     );
+    running.stop().await;
+}
+
+/// A service whose Langfuse takes connections and answers on none of them until the gate opens.
+async fn behind_a_gate(database: Database) -> (Stage, watch::Sender<bool>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let url = format!("http://{address}/playground/langfuse");
+    // Only the webhook leads to the trace.
+    let settings = [
+        ("LANGFUSE_BASE_URL", url.as_str()),
+        ("IOFOLD_POLL_SECONDS", "3600"),
+    ];
+    let stage = Stage::set(database, Apis::Both, Vec::new(), &settings).await;
+    let (gate, is_open) = watch::channel(false);
+    let langfuse = stage.stand_ins;
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(pass_on(client, langfuse, is_open.clone()));
+        }
+    });
+    (stage, gate)
+}
+
+async fn pass_on(mut client: TcpStream, to: SocketAddr, mut is_open: watch::Receiver<bool>) {
+    // Either side may hang up at any time.
+    if is_open.wait_for(|is_open| *is_open).await.is_ok()
+        && let Ok(mut server) = TcpStream::connect(to).await
+    {
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    }
+}
+
+async fn a_webhook_is_answered_while_langfuse_is_not(database: Database) {
+    let (stage, gate) = behind_a_gate(database).await;
+    let running = stage.start().await;
+    let langfuse = stage.playground.langfuse();
+    langfuse.put_trace("project-default", trace("t1", "It is on its way."));
+    assert_eq!(webhook(&stage, &delivery("d1", "t1")).await, 202);
+    let row = sqlx::query("select handled_at_ms from deliveries where id = 'd1'")
+        .fetch_one(running.app.db.pool())
+        .await
+        .expect("it was taken");
+    let handled: Option<i64> = row.try_get("handled_at_ms").expect("a time or none");
+    assert_eq!(handled, None, "the answer did not wait for the work");
+    assert!(stage.cards().await.is_empty());
+    gate.send_replace(true);
+    let card = eventually("the card", || async { stage.cards().await.pop() }).await;
+    assert_eq!(trace_of(&card), "t1");
     running.stop().await;
 }

@@ -83,6 +83,18 @@ def check_messages(client, place):
     return ts
 
 
+def show_when_processed(client, **message):
+    """Slack processes an upload after it has answered; a message that shows it is refused until then."""
+    for _ in range(60):
+        try:
+            return client.chat_postMessage(**message)
+        except SlackApiError as refusal:
+            assert refusal.response["error"] == "invalid_blocks", refusal
+            assert "invalid slack file" in refusal.response["errors"][0], refusal
+            time.sleep(0.5)
+    raise AssertionError("the upload was never processed")
+
+
 def check_the_rest(client, place):
     channel = place["channel"]
     identity = client.auth_test()
@@ -96,7 +108,7 @@ def check_the_rest(client, place):
     )
     file_id = uploaded["file"]["id"]
     image = {"type": "image", "alt_text": "A table", "slack_file": {"id": file_id}}
-    client.chat_postMessage(channel=channel, text="see", blocks=[image])
+    show_when_processed(client, channel=channel, text="see", blocks=[image])
 
 
 def check_refusals(client, place):

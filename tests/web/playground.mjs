@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve as absolute } from "node:path";
@@ -17,6 +18,11 @@ const [given] = process.argv.slice(2);
 assert(given, "usage: node playground.mjs PATH_OF_IOFOLD");
 const binary = absolute(given);
 const shots = process.env.SCREENSHOTS && absolute(process.env.SCREENSHOTS);
+const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+assert(
+  existsSync(browserPath),
+  `${browserPath} is missing: install Chromium (Debian, Ubuntu: apt-get install chromium), or set CHROMIUM to a browser's path`,
+);
 /** Generous: a debug build on a busy machine makes its first report in minutes. */
 const PATIENCE_MS = 300_000;
 
@@ -52,7 +58,7 @@ function address() {
 }
 
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  executablePath: browserPath,
   args: [
     "--headless",
     "--no-sandbox",
@@ -124,8 +130,6 @@ async function deploy(page, report) {
   await page.getByRole("region", { name: "Thread" }).getByText("def evaluate(trace)").waitFor();
   await page.getByRole("button", { name: "Close the panel" }).click();
   await report.getByRole("button", { name: "Deploy" }).click();
-  const confirm = page.locator("#confirm[open] .strong");
-  if (await confirm.count()) await confirm.click();
   await page.locator("#steps").getByText("New traces are scored.").waitFor();
 }
 

@@ -2,14 +2,13 @@
 
 import { renderBlocks } from "./blocks.js";
 import { clockOf, dayOf, h, isoOf, post, toast } from "./dom.js";
-import { confirmed, openedFrom } from "./modal.js";
+import { openedFrom } from "./modal.js";
 
 /** A text taller than this is cut, with a button that shows the rest. */
 const CUT_AT_PX = 340;
 const expanded = new Set();
 
 async function click(message, element, target) {
-  if (element.confirm && !(await confirmed(element.confirm))) return;
   openedFrom(target);
   target.setAttribute("aria-busy", "true");
   try {

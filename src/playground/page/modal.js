@@ -1,4 +1,4 @@
-// Modals that the service opens, and the confirmation that a button may ask for.
+// Modals that the service opens.
 
 import { mrkdwn } from "./blocks.js";
 import { byId, h, post, toast } from "./dom.js";
@@ -98,28 +98,6 @@ async function leave() {
   const view = shown;
   showViews([]);
   if (view) await post(`views/${view.id}/close`, {}).catch(() => {});
-}
-
-/** Asks what a button's `confirm` says; resolves to whether the person agrees. */
-export function confirmed(ask) {
-  const dialog = byId("confirm");
-  return new Promise((resolve) => {
-    const answer = (yes) => () => {
-      dialog.close(yes ? "yes" : "no");
-    };
-    dialog.replaceChildren(
-      h("h2", { id: "confirm-title" }, ask.title?.text ?? "Are you sure?"),
-      h("p", {}, ask.text?.type === "mrkdwn" ? mrkdwn(ask.text.text) : (ask.text?.text ?? "")),
-      h(
-        "div",
-        { className: "modal-buttons" },
-        h("button", { type: "button", className: "quiet", onclick: answer(false) }, ask.deny?.text ?? "Cancel"),
-        h("button", { type: "button", className: "strong", onclick: answer(true) }, ask.confirm?.text ?? "Yes"),
-      ),
-    );
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-    dialog.showModal();
-  });
 }
 
 byId("modal").addEventListener("cancel", (event) => {

@@ -26,6 +26,7 @@ const PAGE: usize = 100;
 const PAGE_MAX: usize = 999;
 
 /// Why a call is refused; all but the rate limit are answered with status 200, as Slack does.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Slack's word for it.
     Error(&'static str),
@@ -102,6 +103,7 @@ async fn call(
 fn answer(slack: &Slack, method: &str, arguments: &Arguments) -> Answer {
     if method != "api.test" {
         authenticate(slack, arguments)?;
+        slack.ordered_refusal(method, arguments)?;
         count(slack, method, arguments)?;
     }
     match method {
@@ -255,15 +257,18 @@ fn content(state: &State, arguments: &Arguments) -> Result<(String, Vec<Value>),
     if !blocks.is_array() {
         return Err(Refusal::Error("invalid_blocks_format"));
     }
-    let problems = blocks::check_message(&blocks, &|id| has_file(state, id));
+    let problems = blocks::check_message(&blocks, &|id| can_show(state, id));
     if !problems.is_empty() {
         return Err(Refusal::Invalid("invalid_blocks", problems));
     }
     Ok((text, with_ids(blocks)))
 }
 
-fn has_file(state: &State, id: &str) -> bool {
-    state.files.get(id).is_some_and(|file| file.is_complete)
+fn can_show(state: &State, id: &str) -> bool {
+    state
+        .files
+        .get(id)
+        .is_some_and(|file| file.is_ready(Instant::now()))
 }
 
 fn with_ids(blocks: Value) -> Vec<Value> {
@@ -304,14 +309,14 @@ fn thread_of(
 fn open_view(slack: &Slack, arguments: &Arguments) -> Answer {
     let view = arguments.structure("view").ok_or("invalid_arguments")?;
     let mut state = slack.state();
-    let problems = blocks::check_view(&view, &|id| has_file(&state, id));
+    let problems = blocks::check_view(&view, &|id| can_show(&state, id));
     if !problems.is_empty() {
         return Err(Refusal::Invalid("invalid_arguments", problems));
     }
     if view.to_string().len() > VIEW_MAX {
         return Err(Refusal::Error("view_too_large"));
     }
-    let user = state.take_trigger(&arguments.text("trigger_id"))?;
+    let user = state.take_trigger(&arguments.text("trigger_id"), Instant::now())?;
     let opened = state.open_view(&user, view_with_ids(view));
     slack.tell(&state);
     Ok(json!({"view": opened.to_slack()}))

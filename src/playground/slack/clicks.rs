@@ -17,7 +17,7 @@ pub enum ClickError {
     /// A field of the modal, by its block, is not filled as it must be; nothing was sent.
     #[error("a field is not filled as it must be")]
     Fields(Map<String, Value>),
-    /// The service did not acknowledge within three seconds.
+    /// The service did not acknowledge in time, or not as Slack wants it.
     #[error("iofold did not acknowledge it: {0}")]
     Unacknowledged(String),
 }
@@ -62,7 +62,7 @@ impl Slack {
             .ok_or(ClickError::Missing("this button"))?;
         let mut payload = block_actions_payload(channel, user, &message, &block_id, &button);
         let key = state.new_response_key(&channel.id, ts, &user.id);
-        payload["trigger_id"] = json!(state.new_trigger(&user.id));
+        payload["trigger_id"] = json!(state.new_trigger(&user.id, self.timing().trigger_lives));
         payload["response_url"] = json!(format!("{}actions/{key}", self.0.config.base_url));
         payload["actions"][0]["action_ts"] = json!(state.next_ts());
         let text = button["text"]["text"].as_str().unwrap_or_default();
@@ -84,12 +84,13 @@ impl Slack {
         let filled = filled_state(&view.content, values)?;
         let mut shown = view.to_slack();
         shown["state"] = json!({"values": filled});
+        let trigger = (self.state()).new_trigger(&user.id, self.timing().trigger_lives);
         let payload = json!({
             "type": "view_submission", "user": user_value(user), "team": team_value(),
-            "api_app_id": APP_ID, "trigger_id": self.state().new_trigger(&user.id),
+            "api_app_id": APP_ID, "trigger_id": trigger,
             "view": shown, "response_urls": [], "is_enterprise_install": false,
         });
-        let answer = self.deliver(&payload).await?;
+        let answer = acknowledgement(&self.deliver(&payload).await?)?;
         self.follow(&view, &answer)
     }
 
@@ -98,10 +99,7 @@ impl Slack {
         let mut state = self.state();
         match answer["response_action"].as_str() {
             None | Some("clear") => state.close_view(&view.id),
-            Some("errors") => {
-                let errors = answer["errors"].as_object().cloned();
-                return Err(ClickError::Fields(errors.unwrap_or_default()));
-            }
+            Some("errors") => return Err(field_errors(&view.content, &answer["errors"])),
             Some("update") if blocks::check_view(&answer["view"], &|_| true).is_empty() => {
                 state.update_view(&view.id, view_with_ids(answer["view"].clone()));
             }
@@ -142,8 +140,8 @@ impl Slack {
         Ok((view.ok_or(ClickError::Missing("this modal"))?, user))
     }
 
-    /// Sends a signed interaction as Slack does; gives the answer's JSON, null where it has none.
-    async fn deliver(&self, payload: &Value) -> Result<Value> {
+    /// Sends a signed interaction as Slack does; gives the answer's body.
+    async fn deliver(&self, payload: &Value) -> Result<String> {
         let failed =
             |error: reqwest::Error| ClickError::Unacknowledged(error.without_url().to_string());
         let answer = self.signed(payload).send().await.map_err(failed)?;
@@ -152,8 +150,7 @@ impl Slack {
             let problem = format!("it answered with status {}", status.as_u16());
             return Err(ClickError::Unacknowledged(problem));
         }
-        let text = answer.text().await.map_err(failed)?;
-        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+        answer.text().await.map_err(failed)
     }
 
     fn signed(&self, payload: &Value) -> reqwest::RequestBuilder {
@@ -210,11 +207,42 @@ fn team_value() -> Value {
     json!({"id": TEAM_ID, "domain": "playground"})
 }
 
+/// How a submission was acknowledged: nothing, which is null here, or a JSON object. Slack shows an
+/// error for anything else.
+fn acknowledgement(body: &str) -> Result<Value> {
+    if body.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    let answer = serde_json::from_str(body).ok().filter(Value::is_object);
+    answer.ok_or_else(|| {
+        let problem = "it answered the modal with neither an empty body nor a JSON object";
+        ClickError::Unacknowledged(problem.to_owned())
+    })
+}
+
+/// The sentences of `response_action: errors`, each by an input of the modal: Slack shows an error of
+/// its own where a key is none.
+fn field_errors(view: &Value, errors: &Value) -> ClickError {
+    let inputs: Vec<&str> = inputs(view)
+        .filter_map(|b| b["block_id"].as_str())
+        .collect();
+    let is_shown =
+        |(id, text): (&String, &Value)| inputs.contains(&id.as_str()) && text.is_string();
+    match errors.as_object().filter(|errors| !errors.is_empty()) {
+        Some(errors) if errors.iter().all(is_shown) => ClickError::Fields(errors.clone()),
+        _ => ClickError::Unacknowledged("its errors name no field of the modal".to_owned()),
+    }
+}
+
+fn inputs(view: &Value) -> impl Iterator<Item = &Value> {
+    let blocks = view["blocks"].as_array().into_iter().flatten();
+    blocks.filter(|block| block["type"] == "input")
+}
+
 /// `state.values` of a submission; refuses what Slack's own form would not send.
 fn filled_state(view: &Value, values: &Value) -> Result<Value> {
     let (mut filled, mut problems) = (Map::new(), Map::new());
-    let blocks = view["blocks"].as_array().into_iter().flatten();
-    for block in blocks.filter(|block| block["type"] == "input") {
+    for block in inputs(view) {
         let block_id = block["block_id"].as_str().unwrap_or_default();
         let element = &block["element"];
         let action_id = element["action_id"].as_str().unwrap_or_default();
@@ -263,6 +291,47 @@ mod tests {
             signature("8f742231b10e8888abcd99yyyzzz85a5", "1531420618", body),
             "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"
         );
+    }
+
+    #[test]
+    fn a_submission_is_acknowledged_by_nothing_or_an_object() {
+        for (body, read) in [
+            ("", Some(Value::Null)),
+            ("\n", Some(Value::Null)),
+            ("{}", Some(json!({}))),
+            (
+                r#"{"response_action": "clear"}"#,
+                Some(json!({"response_action": "clear"})),
+            ),
+            ("ok", None),
+            ("null", None),
+            ("[]", None),
+            ("\"clear\"", None),
+            ("{\"response_action\":", None),
+        ] {
+            assert_eq!(acknowledgement(body).ok(), read, "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_are_shown_at_the_inputs_they_name_and_nowhere_else() {
+        let view = json!({"blocks": [
+            {"type": "section", "block_id": "intro"},
+            {"type": "input", "block_id": "reason"},
+        ]});
+        let shown = |errors: Value| matches!(field_errors(&view, &errors), ClickError::Fields(_));
+        assert!(shown(json!({"reason": "too long"})));
+        for wrong in [
+            json!({"intro": "no"}),
+            json!({"other": "no"}),
+            json!({"reason": "no", "other": "no"}),
+            json!({"reason": 7}),
+            json!({}),
+            json!("no"),
+            Value::Null,
+        ] {
+            assert!(!shown(wrong.clone()), "{wrong}");
+        }
     }
 
     #[test]

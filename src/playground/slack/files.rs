@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State as Shared};
@@ -42,6 +44,7 @@ pub fn upload_url(slack: &Slack, arguments: &Arguments) -> Answer {
         alt_text: arguments.optional("alt_txt"),
         content: String::new(),
         is_complete: false,
+        ready_at: None,
     };
     let url = format!(
         "{}upload/v1/{}/{}",
@@ -71,7 +74,8 @@ async fn upload(
     (StatusCode::OK, format!("OK - {}", bytes.len()))
 }
 
-/// `files.completeUploadExternal`; shared in a channel, the file becomes a message of its own.
+/// `files.completeUploadExternal`: Slack processes the file after it has answered, and until then no
+/// message can show it. Shared in a channel, the file becomes a message of its own.
 pub fn complete(slack: &Slack, arguments: &Arguments) -> Answer {
     let given = arguments.structure("files").ok_or("invalid_arguments")?;
     let given = given
@@ -86,9 +90,10 @@ pub fn complete(slack: &Slack, arguments: &Arguments) -> Answer {
     {
         return Err(Refusal::Error("channel_not_found"));
     }
+    let ready_at = Instant::now() + slack.0.config.timing.file_ready_after;
     let files: Vec<File> = given
         .iter()
-        .map(|f| uploaded(&state, f))
+        .map(|f| uploaded(&state, f, ready_at))
         .collect::<Result<_, _>>()?;
     let shown: Vec<Value> = files.iter().map(|file| to_slack(slack, file)).collect();
     for file in &files {
@@ -101,7 +106,7 @@ pub fn complete(slack: &Slack, arguments: &Arguments) -> Answer {
     Ok(json!({"files": shown}))
 }
 
-fn uploaded(state: &State, given: &Value) -> Result<File, Refusal> {
+fn uploaded(state: &State, given: &Value, ready_at: Instant) -> Result<File, Refusal> {
     let id = given["id"].as_str().unwrap_or_default();
     let mut file = state.files.get(id).cloned().ok_or("file_not_found")?;
     if file.content.is_empty() {
@@ -109,6 +114,7 @@ fn uploaded(state: &State, given: &Value) -> Result<File, Refusal> {
     }
     file.title = given["title"].as_str().map(str::to_owned);
     file.is_complete = true;
+    file.ready_at = Some(ready_at);
     Ok(file)
 }
 

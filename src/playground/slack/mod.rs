@@ -10,6 +10,7 @@ mod blocks;
 mod clicks;
 mod files;
 mod rate;
+mod refusals;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,16 +22,37 @@ use serde_json::Value;
 use tokio::sync::watch;
 use url::Url;
 
+pub use api::Refusal;
 pub use clicks::ClickError;
 pub use rate::RateLimits;
 pub use state::{BOT_USER_ID, Channel, Click, File, Message, State, TEAM_ID, User, View};
 
 use self::rate::RateCounter;
+use self::refusals::Ordered;
 use self::state::Entry;
 use super::journal::Journal;
 
-/// Slack gives an app this long to acknowledge.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(3);
+/// How patient the stand-in is, and how slow; Slack's own times by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// An app must acknowledge an interaction within this (docs.slack.dev, "Handling user interaction").
+    pub acknowledge_within: Duration,
+    /// A trigger opens a modal this long (docs.slack.dev, "Opening modals").
+    pub trigger_lives: Duration,
+    /// An uploaded file is processed after this, and a message that shows it is refused until then.
+    /// Slack names no time; a second is what small pictures take.
+    pub file_ready_after: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            acknowledge_within: Duration::from_secs(3),
+            trigger_lives: Duration::from_secs(3),
+            file_ready_after: Duration::from_secs(1),
+        }
+    }
+}
 
 /// What a team is made of.
 pub struct TeamConfig {
@@ -50,6 +72,8 @@ pub struct TeamConfig {
     pub base_url: Url,
     /// How strictly calls are counted.
     pub rate_limits: RateLimits,
+    /// How patient it is, and how slow.
+    pub timing: Timing,
 }
 
 /// The stand-in; cheap to clone.
@@ -62,6 +86,7 @@ struct Parts {
     journal: Journal,
     state: Mutex<State>,
     rates: Mutex<RateCounter>,
+    ordered: Mutex<Ordered>,
     changed: watch::Sender<u64>,
 }
 
@@ -78,7 +103,7 @@ impl Slack {
         let rates = Mutex::new(RateCounter::new(config.rate_limits));
         let changed = watch::Sender::new(state.change);
         let http = reqwest::Client::builder()
-            .timeout(ACKNOWLEDGE_WITHIN)
+            .timeout(config.timing.acknowledge_within)
             .build()?;
         Ok(Self(Arc::new(Parts {
             config,
@@ -86,6 +111,7 @@ impl Slack {
             journal,
             state: Mutex::new(state),
             rates,
+            ordered: Mutex::default(),
             changed,
         })))
     }
@@ -117,6 +143,11 @@ impl Slack {
     pub fn user(&self, id_or_name: &str) -> Option<&User> {
         let mut users = self.users().iter();
         users.find(|user| user.id == id_or_name || user.name == id_or_name)
+    }
+
+    /// How patient the stand-in is, and how slow.
+    pub fn timing(&self) -> Timing {
+        self.0.config.timing
     }
 
     /// What the team holds now; never kept across an await.

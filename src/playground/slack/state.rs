@@ -6,8 +6,6 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A trigger opens a modal this long (docs.slack.dev, "Opening modals").
-const TRIGGER_LIVES: Duration = Duration::from_secs(3);
 /// An app may answer a click by its `response_url` this long, and five times.
 const RESPONSE_URL_LIVES: Duration = Duration::from_secs(30 * 60);
 const RESPONSE_URL_USES: u8 = 5;
@@ -147,11 +145,19 @@ pub struct File {
     pub alt_text: Option<String>,
     /// The content, in Base64.
     pub content: String,
-    /// Whether it can be shown.
+    /// Whether all of it is there.
     pub is_complete: bool,
+    /// When Slack has processed it; `None` after a restart, which takes longer than that.
+    #[serde(skip)]
+    pub ready_at: Option<Instant>,
 }
 
 impl File {
+    /// Whether a message can show it.
+    pub fn is_ready(&self, now: Instant) -> bool {
+        self.is_complete && self.ready_at.is_none_or(|at| at <= now)
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> Vec<u8> {
         BASE64_STANDARD.decode(&self.content).unwrap_or_default()
@@ -301,11 +307,11 @@ impl State {
         )
     }
 
-    /// A trigger for a click of `user`.
-    pub fn new_trigger(&mut self, user: &str) -> String {
+    /// A trigger for a click of `user`, which opens a modal while it `lives`.
+    pub fn new_trigger(&mut self, user: &str, lives: Duration) -> String {
         let now = Instant::now();
         self.triggers
-            .retain(|_, trigger| now < trigger.until + TRIGGER_LIVES);
+            .retain(|_, trigger| now < trigger.until + lives);
         let id = format!(
             "{}.{}.{:032x}",
             self.change,
@@ -314,7 +320,7 @@ impl State {
         );
         let trigger = Trigger {
             user: user.to_owned(),
-            until: now + TRIGGER_LIVES,
+            until: now + lives,
             is_used: false,
         };
         self.triggers.insert(id.clone(), trigger);
@@ -322,12 +328,12 @@ impl State {
     }
 
     /// Whose trigger this is; it can't be used again. The error is Slack's word.
-    pub fn take_trigger(&mut self, id: &str) -> Result<String, &'static str> {
+    pub fn take_trigger(&mut self, id: &str, now: Instant) -> Result<String, &'static str> {
         let trigger = self.triggers.get_mut(id).ok_or("invalid_trigger_id")?;
         if trigger.is_used {
             return Err("exchanged_trigger_id");
         }
-        if Instant::now() >= trigger.until {
+        if now >= trigger.until {
             return Err("expired_trigger_id");
         }
         trigger.is_used = true;
@@ -411,6 +417,7 @@ pub fn microseconds(ts: &str) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Timing;
     use super::*;
 
     fn message(state: &mut State, text: &str) -> Message {
@@ -443,15 +450,55 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_opens_one_modal_for_the_one_who_clicked() {
+    fn a_trigger_opens_one_modal_for_the_one_who_clicked_within_three_seconds() {
         let mut state = State::default();
-        let trigger = state.new_trigger("U1");
-        assert_eq!(state.take_trigger(&trigger).as_deref(), Ok("U1"));
-        assert_eq!(state.take_trigger(&trigger), Err("exchanged_trigger_id"));
-        assert_eq!(state.take_trigger("1.2.x"), Err("invalid_trigger_id"));
-        let late = state.new_trigger("U1");
-        state.triggers.get_mut(&late).unwrap().until = Instant::now();
-        assert_eq!(state.take_trigger(&late), Err("expired_trigger_id"));
+        let lives = Timing::default().trigger_lives;
+        let before = Instant::now();
+        let trigger = state.new_trigger("U1", lives);
+        let late = state.new_trigger("U1", lives);
+        let after = Instant::now();
+        let just_in_time = before + Duration::from_millis(2_999);
+        assert_eq!(
+            state.take_trigger(&trigger, just_in_time).as_deref(),
+            Ok("U1")
+        );
+        assert_eq!(
+            state.take_trigger(&trigger, just_in_time),
+            Err("exchanged_trigger_id")
+        );
+        assert_eq!(
+            state.take_trigger("1.2.x", just_in_time),
+            Err("invalid_trigger_id")
+        );
+        let too_late = after + Duration::from_secs(3);
+        assert_eq!(
+            state.take_trigger(&late, too_late),
+            Err("expired_trigger_id")
+        );
+    }
+
+    #[test]
+    fn a_file_can_be_shown_once_it_is_processed_and_after_a_restart() {
+        let now = Instant::now();
+        let mut file = File {
+            id: "F1".to_owned(),
+            key: "k".to_owned(),
+            name: "table.png".to_owned(),
+            length: 1,
+            title: None,
+            alt_text: None,
+            content: "AA==".to_owned(),
+            is_complete: false,
+            ready_at: None,
+        };
+        assert!(!file.is_ready(now), "it is not uploaded");
+        file.is_complete = true;
+        file.ready_at = Some(now + Timing::default().file_ready_after);
+        assert!(!file.is_ready(now + Duration::from_millis(999)));
+        assert!(file.is_ready(now + Duration::from_secs(1)));
+        let kept = serde_json::to_value(&file).unwrap();
+        let replayed: File = serde_json::from_value(kept).unwrap();
+        assert!(replayed.is_ready(now));
     }
 
     #[test]

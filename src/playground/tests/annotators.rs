@@ -2,14 +2,19 @@ use super::*;
 
 /// Waits for the recorded annotators to end; gives their progress.
 async fn annotators_ended(running: &Running) -> Value {
-    loop {
+    eventually(async || {
         let channels = running.get("api/channels").await;
         let progress = channels["channels"][0]["annotators"].clone();
-        if matches!(progress["state"].as_str(), Some("finished" | "stopped")) {
-            return progress;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let has_ended = matches!(progress["state"].as_str(), Some("finished" | "stopped"));
+        has_ended.then_some(progress)
+    })
+    .await
+}
+
+/// The traces that have arrived.
+async fn total(running: &Running) -> u64 {
+    let traces = running.get("api/channels/answers/traces").await;
+    traces["total"].as_u64().unwrap()
 }
 
 #[tokio::test]
@@ -24,14 +29,9 @@ async fn recorded_annotators_give_their_labels_and_reasons_on_released_cards() {
         .await;
     assert_eq!(status, StatusCode::CONFLICT, "they are at it already");
     // They have released the trace, and wait for its card.
-    while running.get("api/channels/answers/traces").await["total"] == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually(async || (total(&running).await == 1).then_some(())).await;
     running.post_card().await;
-    while running.received.lock().unwrap().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let click = running.received.lock().unwrap().remove(0);
+    let click = eventually(async || running.received.lock().unwrap().pop()).await;
     assert_eq!(click["actions"][0]["action_id"], "thumb_down");
     assert_eq!(click["user"]["name"], "grader4");
     let open = json!({"trigger_id": click["trigger_id"], "view": modal()});
@@ -70,46 +70,67 @@ async fn annotators_stop_when_the_service_is_away() {
     assert_eq!(annotators_ended(&running).await["state"], "stopped");
 }
 
+fn fifty_traces_that_arrive_by_themselves(config: &mut PlaygroundConfig) {
+    let trace = |i: usize| Recorded {
+        trace: json!({"id": format!("t{i}")}),
+        label: Thumb::Up,
+        labels: vec![AnnotatorLabel {
+            annotator: "a".into(),
+            label: Thumb::Up,
+            comment: None,
+        }],
+    };
+    config.places[0].recorded = (0..50).map(trace).collect();
+    config.releases_by_itself = true;
+}
+
 #[tokio::test]
 async fn a_channel_is_not_empty_at_the_first_look_and_stays_calm_while_nobody_watches() {
+    let running = Running::start_with(fifty_traces_that_arrive_by_themselves).await;
+    let arrive = async || {
+        running.playground.stream();
+        total(&running).await
+    };
+    running.playground.greet();
+    for _ in 0..10 {
+        assert_eq!(arrive().await, 3, "nobody watches");
+    }
+    running.get("api/changes").await;
+    assert_eq!([arrive().await, arrive().await], [4, 5]);
+    assert_eq!(arrive().await, 5, "so many wait for a label already");
+}
+
+#[tokio::test]
+async fn traces_arrive_one_by_one_with_a_pause_between_them() {
     let running = Running::start_with(|c| {
-        let trace = |i: usize| Recorded {
-            trace: json!({"id": format!("t{i}")}),
-            label: Thumb::Up,
-            labels: vec![AnnotatorLabel {
-                annotator: "a".into(),
-                label: Thumb::Up,
-                comment: None,
-            }],
-        };
-        c.places[0].recorded = (0..50).map(trace).collect();
-        c.releases_by_itself = true;
+        fifty_traces_that_arrive_by_themselves(c);
+        c.release_pause = Duration::from_secs(3_600);
     })
     .await;
+    running.get("api/changes").await;
+    for _ in 0..10 {
+        running.playground.stream();
+    }
+    assert_eq!(total(&running).await, 1);
+}
+
+#[tokio::test]
+async fn traces_arrive_while_it_runs_and_a_waiting_page_is_answered_at_the_stop() {
+    let running = Running::start_with(fifty_traces_that_arrive_by_themselves).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let run = tokio::spawn(
-        running
-            .playground
-            .clone()
-            .run(async move { stopped.await.unwrap_or(()) }),
-    );
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let traces = running.get("api/channels/answers/traces").await;
-    assert_eq!(
-        (&traces["total"], &traces["waiting"]),
-        (&json!(3), &json!(47))
-    );
+    let run = running.playground.clone();
+    let run = tokio::spawn(run.run(async move { stopped.await.unwrap_or(()) }));
+    eventually(async || (total(&running).await == 3).then_some(())).await;
     let first = running.get("api/changes").await;
+    eventually(async || (total(&running).await > 3).then_some(())).await;
     let path = format!(
         "api/changes?epoch={}&after={}",
         first["epoch"].as_str().unwrap(),
         first["change"]
     );
     drop(stop);
-    let (answered, ended) = tokio::join!(running.get(&path), run);
-    assert_eq!(
-        answered["epoch"], first["epoch"],
-        "a waiting page is answered at the stop"
-    );
-    ended.unwrap();
+    run.await.unwrap();
+    // Less than a page waits where nothing stops.
+    let answered = tokio::time::timeout(Duration::from_secs(20), running.get(&path)).await;
+    assert_eq!(answered.unwrap()["epoch"], first["epoch"]);
 }

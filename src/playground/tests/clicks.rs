@@ -56,6 +56,33 @@ async fn a_click_that_is_not_acknowledged_is_not_counted() {
     );
 }
 
+#[test]
+fn an_app_has_slacks_three_seconds_unless_a_test_gives_it_more() {
+    let slacks = Timing::default();
+    let three = Duration::from_secs(3);
+    assert_eq!(
+        (slacks.acknowledge_within, slacks.trigger_lives),
+        (three, three)
+    );
+}
+
+#[tokio::test]
+async fn a_click_that_is_acknowledged_too_late_is_not_counted() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let running = Running::start_with(|c| {
+        c.interactions_url = interactions_url(silent.local_addr().unwrap());
+        c.slack_timing.acknowledge_within = Duration::from_millis(20);
+    })
+    .await;
+    let posted = running.post_card().await;
+    let (status, _) = running.click(&posted.ts, "thumb_up").await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY);
+    assert_eq!(
+        running.get("api/channels").await["channels"][0]["labelled"],
+        0
+    );
+}
+
 #[tokio::test]
 async fn a_modal_opens_once_is_checked_and_submitted() {
     let running = Running::start().await;
@@ -82,13 +109,23 @@ async fn a_modal_opens_once_is_checked_and_submitted() {
     let (status, body) = running.post(&submit, values("far too long a reason")).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(body["errors"]["reason"].is_string() && running.received.lock().unwrap().is_empty());
-    *running.answer.lock().unwrap() =
-        json!({"response_action": "errors", "errors": {"reason": "no"}});
+    let refused = json!({"response_action": "errors", "errors": {"reason": "no"}});
+    *running.answer.lock().unwrap() = refused.to_string();
     assert_eq!(
         running.post(&submit, values("why")).await.1["errors"]["reason"],
         "no"
     );
-    *running.answer.lock().unwrap() = json!({});
+    for unfit in [
+        "fine",
+        "[]",
+        r#"{"response_action": "errors", "errors": {"other": "no"}}"#,
+    ] {
+        *running.answer.lock().unwrap() = unfit.to_owned();
+        let (status, _) = running.post(&submit, values("why")).await;
+        assert_eq!(status, StatusCode::BAD_GATEWAY, "{unfit}");
+    }
+    assert_eq!(running.get("api/views").await["views"][0]["id"], id);
+    running.answer.lock().unwrap().clear();
     assert_eq!(running.post(&submit, values("why")).await.0, StatusCode::OK);
     let sent = running.received.lock().unwrap().remove(1);
     assert_eq!(

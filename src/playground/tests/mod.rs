@@ -6,10 +6,10 @@ mod web_api;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::routing::post;
-use axum::{Json, Router};
 use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -19,6 +19,23 @@ use super::*;
 use crate::domain::{AnnotatorId, AnnotatorLabel, Thumb};
 use crate::slack::{Message, actions, button, is_signed, section};
 
+/// Whatever is waited for comes within this, on a slow machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until `look` finds something.
+async fn eventually<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.expect("it comes within a minute")
+}
+
 /// A playground that runs, and an app behind it that notes what Slack sends.
 struct Running {
     address: SocketAddr,
@@ -26,8 +43,8 @@ struct Running {
     http: reqwest::Client,
     slack: crate::slack::Client,
     received: Arc<Mutex<Vec<Value>>>,
-    /// What the app answers next; null is an empty answer.
-    answer: Arc<Mutex<Value>>,
+    /// The body of the app's answers.
+    answer: Arc<Mutex<String>>,
 }
 
 fn config(address: SocketAddr) -> PlaygroundConfig {
@@ -52,9 +69,15 @@ fn config(address: SocketAddr) -> PlaygroundConfig {
         folder: None,
         releases_by_itself: false,
         rate_limits: RateLimits::Lifted,
+        slack_timing: Timing {
+            acknowledge_within: PATIENCE,
+            trigger_lives: PATIENCE,
+            ..Timing::default()
+        },
         apis: Apis::Both,
         requests_a_minute: None,
         annotator_pause: Duration::ZERO,
+        release_pause: Duration::ZERO,
         labels_wanted: 20,
     }
 }
@@ -145,12 +168,12 @@ impl Running {
 fn app(
     playground: &Playground,
     received: Arc<Mutex<Vec<Value>>>,
-    answer: Arc<Mutex<Value>>,
+    answer: Arc<Mutex<String>>,
 ) -> Router {
     let secret = playground.signing_secret();
     let handle = move |headers: HeaderMap, body: Bytes| async move {
         if !is_signed(&secret, &headers, &body) {
-            return (axum::http::StatusCode::UNAUTHORIZED, Json(Value::Null));
+            return (axum::http::StatusCode::UNAUTHORIZED, String::new());
         }
         let (_, payload) = url::form_urlencoded::parse(&body).next().unwrap();
         received
@@ -158,7 +181,7 @@ fn app(
             .unwrap()
             .push(serde_json::from_str(&payload).unwrap());
         let answer = answer.lock().unwrap().clone();
-        (axum::http::StatusCode::OK, Json(answer))
+        (axum::http::StatusCode::OK, answer)
     };
     Router::new().route("/slack/interactions", post(handle))
 }

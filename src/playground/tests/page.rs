@@ -8,6 +8,26 @@ async fn other_hosts_and_other_sites_pages_are_refused() {
         .get(running.url("api/channels"))
         .header("host", "evil.example");
     assert_eq!(get.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    for (name, status) in [
+        ("forwarded", StatusCode::FORBIDDEN),
+        ("x-forwarded-for", StatusCode::FORBIDDEN),
+        ("x-forwarded-host", StatusCode::FORBIDDEN),
+        ("via", StatusCode::FORBIDDEN),
+        ("x-other", StatusCode::OK),
+    ] {
+        let get = running.http.get(running.url("")).header(name, "127.0.0.1");
+        assert_eq!(get.send().await.unwrap().status(), status, "{name}");
+    }
+    for (site, status) in [
+        ("cross-site", StatusCode::FORBIDDEN),
+        ("same-site", StatusCode::FORBIDDEN),
+        ("same-origin", StatusCode::OK),
+        ("none", StatusCode::OK),
+    ] {
+        let get = running.http.get(running.url("api/changes"));
+        let get = get.header("sec-fetch-site", site).send();
+        assert_eq!(get.await.unwrap().status(), status, "{site}");
+    }
     let click = || {
         running
             .http

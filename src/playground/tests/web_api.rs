@@ -1,3 +1,4 @@
+use super::slack::Refusal;
 use super::*;
 
 #[tokio::test]
@@ -201,8 +202,64 @@ async fn too_many_calls_are_told_to_wait() {
 }
 
 #[tokio::test]
-async fn a_picture_is_uploaded_and_shown() {
+async fn what_a_test_orders_is_refused_and_then_nothing_more() {
     let running = Running::start().await;
+    let slack = running.playground.slack();
+    let body = json!({"channel": running.channel(), "text": "a"});
+    slack.refuse_next("chat.postMessage", Refusal::RateLimited(30));
+    slack.refuse_next("chat.postMessage", Refusal::Error("invalid_auth"));
+    let token = running.playground.places().remove(0).bot_token;
+    let request = running.http.post(running.url("slack/api/chat.postMessage"));
+    let request = request.bearer_auth(token.expose_secret()).json(&body);
+    let limited = request.send().await.unwrap();
+    assert_eq!(limited.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(limited.headers()["retry-after"], "30");
+    assert_eq!(running.call("auth.test", &json!({})).await["ok"], true);
+    let refused = running.call("chat.postMessage", &body).await;
+    assert_eq!(refused["error"], "invalid_auth");
+    let (one, other) = (running.post_card().await, running.post_card().await);
+    slack.refuse_updates_of(&one.ts, "cant_update_message");
+    let update = async |ts: &str| {
+        let body = json!({"channel": running.channel(), "ts": ts, "text": "b"});
+        running.call("chat.update", &body).await["error"].clone()
+    };
+    for _ in 0..2 {
+        assert_eq!(update(&one.ts).await, "cant_update_message");
+        assert_eq!(update(&other.ts).await, Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn a_picture_that_slack_still_processes_cannot_be_shown() {
+    let hour = Duration::from_secs(3_600);
+    let running = Running::start_with(|c| c.slack_timing.file_ready_after = hour).await;
+    let posted = running.post_card().await;
+    let upload = running
+        .slack
+        .upload_picture("table.png", "A table", b"\x89PNG".to_vec());
+    let id = upload.await.unwrap();
+    let image = json!({"type": "image", "alt_text": "A table", "slack_file": {"id": id}});
+    let channel = running.channel();
+    for (method, body) in [
+        (
+            "chat.postMessage",
+            json!({"channel": channel, "blocks": [image]}),
+        ),
+        (
+            "chat.update",
+            json!({"channel": channel, "ts": posted.ts, "blocks": [image]}),
+        ),
+    ] {
+        let answer = running.call(method, &body).await;
+        assert_eq!(answer["error"], "invalid_blocks", "{method}");
+        let problem = answer["errors"][0].as_str().unwrap();
+        assert!(problem.starts_with("invalid slack file"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_picture_is_uploaded_and_shown() {
+    let running = Running::start_with(|c| c.slack_timing.file_ready_after = Duration::ZERO).await;
     let png = b"\x89PNG and more".to_vec();
     let id = running
         .slack

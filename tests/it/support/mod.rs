@@ -1,6 +1,7 @@
 //! What the tests share: databases, ports, folders.
 
 pub mod postgres;
+pub mod process;
 pub mod signed;
 pub mod stage;
 

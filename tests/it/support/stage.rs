@@ -8,7 +8,7 @@ use iofold::app::{self, App};
 use iofold::config::{Config, Environment};
 use iofold::domain::AnnotatorLabel;
 use iofold::playground::langfuse::{Apis, Recorded};
-use iofold::playground::slack::RateLimits;
+use iofold::playground::slack::{RateLimits, Timing};
 use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, interactions_url, router};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -36,8 +36,9 @@ pub struct Stage {
     pub database_url: String,
     /// For requests of the tests' own.
     pub http: reqwest::Client,
+    /// Where the stand-ins listen.
+    pub stand_ins: SocketAddr,
     settings: Vec<(String, String)>,
-    stand_ins: SocketAddr,
     _folder: TempDir,
 }
 
@@ -111,9 +112,16 @@ impl Stage {
             folder: None,
             releases_by_itself: false,
             rate_limits: RateLimits::Lifted,
+            // The service may be slow to answer where many tests share a machine.
+            slack_timing: Timing {
+                acknowledge_within: Duration::from_secs(30),
+                trigger_lives: Duration::from_secs(30),
+                ..Timing::default()
+            },
             apis,
             requests_a_minute: None,
             annotator_pause: Duration::ZERO,
+            release_pause: Duration::ZERO,
             labels_wanted: 20,
         })
         .expect("the stand-ins open");
