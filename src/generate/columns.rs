@@ -37,12 +37,12 @@ pub struct Column {
     pub cuts: Vec<f64>,
 }
 
-// Prices, in labels: chosen so that a relation is preferred to a length that separates one label more, and to a
-// phrase that separates two more.
+// Prices, in labels: a relation is preferred to anything else that separates three labels more, and then a kind of
+// answer to a phrase. That large a step keeps the many other measures from hiding the few relations in shuffled labels.
 const RELATION: f64 = 0.0;
-const KIND: f64 = 0.7;
-const SIZE: f64 = 1.2;
-const PHRASE: f64 = 2.2;
+const KIND: f64 = 3.7;
+const SIZE: f64 = 4.2;
+const PHRASE: f64 = 5.2;
 
 fn column(readings: &[Reading<'_>], measure: Measure, price: f64, low_is: Option<Class>) -> Column {
     let values: Vec<_> = readings
@@ -96,48 +96,43 @@ fn roundest(low: u64, high: u64) -> u64 {
 /// The candidates that need no label to be thought of.
 pub fn columns(readings: &[Reading<'_>]) -> Vec<Column> {
     let mut all = relations(readings);
-    let low_is = Some(Class::Fail);
-    all.push(column(
-        readings,
-        Measure::Format(Format::Json),
-        RELATION,
-        low_is,
-    ));
-    all.push(column(readings, Measure::Constraints, RELATION, low_is));
-    all.push(column(readings, Measure::Fenced, KIND, None));
-    all.extend(
-        PATTERNS
-            .iter()
-            .map(|known| column(readings, Measure::Pattern(known), SIZE, None)),
-    );
-    all.extend(
-        PHRASE_LISTS
-            .iter()
-            .map(|list| column(readings, Measure::SaysAny(list), KIND, Some(Class::Pass))),
-    );
-    all.extend(
-        ENDINGS
-            .iter()
-            .map(|ending| column(readings, Measure::Ends(ending), KIND, None)),
-    );
-    for size in [
-        Measure::Words,
-        Measure::Characters,
-        Measure::Variety,
-        Measure::ToolCalls,
-    ] {
-        all.push(column(readings, size, SIZE, None));
-    }
-    all.push(column(
-        readings,
-        Measure::FailedCalls,
-        KIND,
-        Some(Class::Pass),
-    ));
+    all.extend(wording(readings));
+    all.extend(sizes(readings));
     all.extend(tools(readings));
     all.extend(phrases(readings));
     all.retain(|column| worth_trying(&column.values));
     all
+}
+
+/// What an answer looks like and says, by the lists of [`super::vocabulary`].
+fn wording(readings: &[Reading<'_>]) -> Vec<Column> {
+    let patterns = PATTERNS
+        .iter()
+        .map(|known| (Measure::Pattern(known), SIZE, None));
+    let lists = PHRASE_LISTS
+        .iter()
+        .map(|list| (Measure::SaysAny(list), KIND, Some(Class::Pass)));
+    let endings = ENDINGS
+        .iter()
+        .map(|ending| (Measure::Ends(ending), KIND, None));
+    std::iter::once((Measure::Fenced, KIND, None))
+        .chain(patterns)
+        .chain(lists)
+        .chain(endings)
+        .map(|(measure, price, low_is)| column(readings, measure, price, low_is))
+        .collect()
+}
+
+fn sizes(readings: &[Reading<'_>]) -> Vec<Column> {
+    [
+        (Measure::Words, SIZE, None),
+        (Measure::Characters, SIZE, None),
+        (Measure::Variety, SIZE, None),
+        (Measure::ToolCalls, SIZE, None),
+        (Measure::FailedCalls, KIND, Some(Class::Pass)),
+    ]
+    .map(|(measure, price, low_is)| column(readings, measure, price, low_is))
+    .into()
 }
 
 /// Defined nearly everywhere, and not everywhere the same.
@@ -147,55 +142,63 @@ fn worth_trying(values: &[Option<f64>]) -> bool {
     varies && defined.len() as f64 >= DEFINED_SHARE * values.len() as f64
 }
 
+/// The answer against its sources and references, and against what is asked of its form.
 fn relations(readings: &[Reading<'_>]) -> Vec<Column> {
     let sources: BTreeSet<&Source> = readings
         .iter()
         .flat_map(|reading| reading.sources.keys())
         .collect();
-    let mut all = Vec::new();
-    for source in sources {
-        let near = if *source == Source::Request {
-            KIND
-        } else {
-            RELATION
-        };
-        for (claim, extra) in [
-            (Claim::Words, 0.0),
-            (Claim::Numbers, 0.3),
-            (Claim::Names, 0.3),
-        ] {
-            let share = Measure::Share(claim, source.clone());
-            let missing = Measure::Missing(claim, source.clone());
-            all.push(column(readings, share, near + extra, Some(Class::Fail)));
-            all.push(column(
-                readings,
-                missing,
-                near + extra + 1.0,
-                Some(Class::Pass),
-            ));
-        }
-    }
     let fields: BTreeSet<&String> = readings
         .iter()
         .flat_map(|reading| reading.references.keys())
         .collect();
-    for field in fields {
-        for (how, extra) in [
-            (Match::Best, 0.0),
-            (Match::Either, 0.0),
-            (Match::Equal, 0.1),
-            (Match::Covered, 0.1),
-        ] {
-            let measure = Measure::Reference(field.clone(), how);
-            all.push(column(
-                readings,
-                measure,
-                RELATION + extra,
-                Some(Class::Fail),
-            ));
-        }
-    }
-    all
+    let grounded = sources
+        .into_iter()
+        .flat_map(|source| to_source(readings, source));
+    let matching = fields
+        .into_iter()
+        .flat_map(|field| to_references(readings, field));
+    let form = [Measure::Format(Format::Json), Measure::Constraints]
+        .map(|measure| column(readings, measure, RELATION, Some(Class::Fail)));
+    grounded.chain(matching).chain(form).collect()
+}
+
+/// The claims that a source has, and those that it lacks.
+fn to_source(readings: &[Reading<'_>], source: &Source) -> Vec<Column> {
+    let near = if *source == Source::Request {
+        KIND
+    } else {
+        RELATION
+    };
+    let claims = [
+        (Claim::Words, near),
+        (Claim::Numbers, near + 0.3),
+        (Claim::Names, near + 0.3),
+    ];
+    let both = |(claim, price)| {
+        let share = Measure::Share(claim, source.clone());
+        let missing = Measure::Missing(claim, source.clone());
+        [
+            column(readings, share, price, Some(Class::Fail)),
+            column(readings, missing, price + 1.0, Some(Class::Pass)),
+        ]
+    };
+    claims.into_iter().flat_map(both).collect()
+}
+
+/// The answer against the references in a field of the metadata.
+fn to_references(readings: &[Reading<'_>], field: &str) -> Vec<Column> {
+    [
+        (Match::Best, RELATION),
+        (Match::Either, RELATION),
+        (Match::Equal, RELATION + 0.1),
+        (Match::Covered, RELATION + 0.1),
+    ]
+    .map(|(how, price)| {
+        let measure = Measure::Reference(field.to_owned(), how);
+        column(readings, measure, price, Some(Class::Fail))
+    })
+    .into()
 }
 
 fn tools(readings: &[Reading<'_>]) -> Vec<Column> {

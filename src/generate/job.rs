@@ -2,7 +2,7 @@ use super::{CROSS_VALIDATE_BELOW, Generation, Settings, generate, split, store};
 use crate::app::App;
 use crate::domain::{EvalId, LabelledTrace, VersionId, WorkspaceId};
 use crate::jobs::Work;
-use crate::store::{all_labels, labelled_traces};
+use crate::store::{all_labels, labelled_traces, now_ms};
 use crate::workspace::Workspace;
 
 /// The eval that a workspace's thumbs become; also the name of its score in Langfuse.
@@ -17,11 +17,18 @@ pub async fn generate_eval(app: &App, workspace: &Workspace) -> anyhow::Result<(
         return Ok(());
     };
     store::ensure_eval(&app.db, &workspace.id, &eval, EVAL_NAME).await?;
+    let frozen_at_ms = now_ms();
     let development = development_labels(app, &workspace.id, &eval).await?;
     let seen: Vec<String> = development.iter().map(|label| label.id.clone()).collect();
     let settings = Settings::default();
     let generation = tokio::task::spawn_blocking(move || generate(&development, &settings)).await?;
-    record(app, &workspace.id, &eval, label_count, &generation, &seen).await?;
+    let learnt = Learnt {
+        label_count,
+        generation,
+        seen,
+        frozen_at_ms,
+    };
+    record(app, &workspace.id, &eval, &learnt).await?;
     app.jobs.push(&workspace.id, Work::RunEvals).await;
     app.jobs.push(&workspace.id, Work::PostReports).await;
     Ok(())
@@ -68,52 +75,66 @@ async fn development_labels(
     Ok(split(labels, eval).development)
 }
 
+/// What an attempt came to, and from what.
+struct Learnt {
+    /// Labelled traces there were.
+    label_count: i64,
+    generation: Generation,
+    /// Traces whose labels generation was handed.
+    seen: Vec<String>,
+    /// Before those labels were read.
+    frozen_at_ms: i64,
+}
+
 /// Writes the attempt, and the version with all it has seen, in one transaction. If another attempt
 /// was recorded meanwhile, this one is dropped.
 async fn record(
     app: &App,
     workspace: &WorkspaceId,
     eval: &EvalId,
-    label_count: i64,
-    generation: &Generation,
-    seen: &[String],
+    learnt: &Learnt,
 ) -> anyhow::Result<()> {
     let mut transaction = app.db.begin().await?;
     store::lock_eval(&mut *transaction, workspace, eval).await?;
     let last = store::last_label_count(&mut *transaction, workspace, eval).await?;
-    if label_count < next_attempt_at(last, app.settings.labels_to_generate) {
+    if learnt.label_count < next_attempt_at(last, app.settings.labels_to_generate) {
         return Ok(());
     }
-    match generation {
-        Generation::NotYet {
-            reason,
-            candidates_tried,
-        } => {
-            let attempt = store::Attempt {
-                eval,
-                label_count,
-                candidates_tried: *candidates_tried as i64,
-                reason: Some(reason),
-            };
-            store::insert_generation(&mut *transaction, workspace, &attempt).await?;
-        }
-        Generation::Eval(induced) => {
-            let attempt = store::Attempt {
-                eval,
-                label_count,
-                candidates_tried: induced.candidates_tried as i64,
-                reason: None,
-            };
-            let version = VersionId::from(uuid::Uuid::now_v7().to_string());
-            store::insert_generation(&mut *transaction, workspace, &attempt).await?;
-            store::insert_version(&mut *transaction, workspace, &version, &attempt, induced)
-                .await?;
-            for trace_id in seen {
-                store::insert_seen(&mut *transaction, workspace, &version, trace_id).await?;
-            }
+    let attempt = attempt(eval, learnt);
+    store::insert_generation(&mut *transaction, workspace, &attempt).await?;
+    if let Generation::Eval(induced) = &learnt.generation {
+        let version = VersionId::from(uuid::Uuid::now_v7().to_string());
+        let frozen_at_ms = learnt.frozen_at_ms;
+        store::insert_version(
+            &mut *transaction,
+            workspace,
+            &version,
+            &attempt,
+            induced,
+            frozen_at_ms,
+        )
+        .await?;
+        for trace_id in &learnt.seen {
+            store::insert_seen(&mut *transaction, workspace, &version, trace_id).await?;
         }
     }
     Ok(transaction.commit().await?)
+}
+
+fn attempt<'l>(eval: &'l EvalId, learnt: &'l Learnt) -> store::Attempt<'l> {
+    let (candidates_tried, reason) = match &learnt.generation {
+        Generation::NotYet {
+            reason,
+            candidates_tried,
+        } => (*candidates_tried, Some(reason.as_str())),
+        Generation::Eval(induced) => (induced.candidates_tried, None),
+    };
+    store::Attempt {
+        eval,
+        label_count: learnt.label_count,
+        candidates_tried: candidates_tried as i64,
+        reason,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! A trace is taken apart once (`reading`), measured in every way that people would name (`columns`, `measure`,
 //! `vocabulary`, `constraints`), and the best rule list of one to three conditions is sought (`search`). It is offered
 //! only where shuffled labels hardly ever give one as good and cross-validation, with the whole search inside each fold,
-//! says that it beats guessing (`validate`, `induce`). It is written out as Python (`emit`, `fragment`, `spoken`, `helpers`,
+//! says that it beats guessing; the published cross-validation is drawn anew (`validate`, `induce`). It is written out as Python (`emit`, `fragment`, `spoken`, `helpers`,
 //! `python`), and every measure here must agree with its Python on every trace.
 //!
 //! What must stay true: no held-out label is read; names of models, ids, times, costs and scores are no candidates; text

@@ -25,6 +25,8 @@ pub struct Found {
     pub rules: RuleList,
     /// Weighted agreement less prices, in labels, of the best single condition.
     pub score: f64,
+    /// The price of its dearest measure, in labels.
+    pub dearest: f64,
 }
 
 /// Finds the rule list with the best weighted agreement on `training` less its price.
@@ -51,6 +53,7 @@ pub fn search<'c>(
     Some(Found {
         rules: best.rules(),
         score,
+        dearest: best.dearest(),
     })
 }
 
@@ -134,6 +137,11 @@ impl Partial<'_> {
             conditions,
             when_met: self.when_met,
         }
+    }
+
+    fn dearest(&self) -> f64 {
+        let prices = self.parts.iter().map(|part| part.column.price);
+        prices.fold(0.0, f64::max)
     }
 
     /// Whether no condition decides on the trace, and none abstains.

@@ -92,12 +92,16 @@ pub async fn insert_generation(
 }
 
 /// Records a new version; its source never changes again.
+///
+/// `frozen_at_ms` becomes its `created_at_ms`: the time before its labels were read, so that a label given while it was
+/// being learnt counts as fresh.
 pub async fn insert_version(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     version: &VersionId,
     attempt: &Attempt<'_>,
     induced: &InducedEval,
+    frozen_at_ms: i64,
 ) -> anyhow::Result<()> {
     let cross_validation = serde_json::to_string(&induced.cross_validation)?;
     sqlx::query(
@@ -113,7 +117,7 @@ pub async fn insert_version(
     .bind(induced.source.hash())
     .bind(attempt.candidates_tried)
     .bind(cross_validation)
-    .bind(now_ms())
+    .bind(frozen_at_ms)
     .execute(db)
     .await?;
     Ok(())
@@ -133,4 +137,52 @@ pub async fn insert_seen(
         .execute(db)
         .await
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::EvalSource;
+    use crate::generate::CrossValidation;
+
+    fn induced() -> InducedEval {
+        InducedEval {
+            source: EvalSource::new("source"),
+            criterion: "Cites a source.".to_owned(),
+            candidates_tried: 7,
+            cross_validation: CrossValidation {
+                folds: 5,
+                repeats: 1,
+                labels: Vec::new(),
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn a_version_is_frozen_when_its_labels_were_read_not_when_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", folder.path().display());
+        let db = Db::open(&url).await.unwrap();
+        let (workspace, eval) = (WorkspaceId::from("here"), EvalId::from("e"));
+        sqlx::query("insert into workspaces (id, created_at_ms) values ('here', 0)")
+            .execute(db.pool())
+            .await
+            .unwrap();
+        ensure_eval(&db, &workspace, &eval, "e").await.unwrap();
+        let attempt = Attempt {
+            eval: &eval,
+            label_count: 20,
+            candidates_tried: 7,
+            reason: None,
+        };
+        let version = VersionId::from("v".to_owned());
+        insert_version(db.pool(), &workspace, &version, &attempt, &induced(), 1_234)
+            .await
+            .unwrap();
+        let row = sqlx::query("select created_at_ms from eval_versions")
+            .fetch_one(db.pool())
+            .await
+            .unwrap();
+        assert_eq!(row.get::<i64, _>("created_at_ms"), 1_234);
+    }
 }

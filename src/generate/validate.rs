@@ -1,5 +1,5 @@
 //! How well the search does on labels that it has not seen: repeated stratified cross-validation, with
-//! the whole search inside each fold.
+//! the whole search, and with it the choice of measures, inside each fold.
 
 use std::collections::BTreeMap;
 
@@ -47,11 +47,10 @@ pub struct Labelled<'l> {
     pub class: Class,
 }
 
-/// Cross-validates the search among the columns that are `considered`.
+/// Cross-validates the search.
 pub fn cross_validate(
     readings: &[Reading<'_>],
     columns: &[Column],
-    considered: impl Fn(&&Column) -> bool,
     labels: &[Labelled<'_>],
     (folds, repeats): (u32, u32),
     seed: u64,
@@ -68,7 +67,7 @@ pub fn cross_validate(
                 .map(|index| (index, labels[index].class))
                 .collect();
             let learnt = format_columns(readings, &training);
-            let tried = columns.iter().chain(&learnt).filter(&considered);
+            let tried = columns.iter().chain(&learnt);
             let rules = search(tried, &training).map(|found| found.rules);
             unseen
                 .into_iter()
@@ -203,7 +202,6 @@ impl Table {
 pub fn chance(
     readings: &[Reading<'_>],
     columns: &[Column],
-    considered: impl Fn(&&Column) -> bool,
     labels: &[Labelled<'_>],
     (score, accepted): (f64, f64),
     (shuffles, seed): (u32, u64),
@@ -218,7 +216,7 @@ pub fn chance(
     for _ in 0..shuffles {
         shuffle_classes(&mut shuffled, labels, &mut random);
         let learnt = format_columns(readings, &shuffled);
-        let tried = columns.iter().chain(&learnt).filter(&considered);
+        let tried = columns.iter().chain(&learnt);
         as_good += u32::from(best_score(tried, &shuffled).is_some_and(|best| best >= score));
         if f64::from(as_good) > accepted * f64::from(shuffles + 1) {
             break;
