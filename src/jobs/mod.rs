@@ -212,7 +212,7 @@ impl Worker {
                 jobs.unmark_waiting(&job);
                 let done = turns.of(&job).take(|| handle(job.clone())).await;
                 if let Err(error) = &done {
-                    tracing::warn!(workspace.id = %job.workspace, work = ?job.work, error = ?error, "job failed; the sweep tries again");
+                    tracing::warn!(workspace.id = %job.workspace, work = ?job.work, "job failed; the sweep tries again: {error:#}");
                 }
                 done.map_err(|error| BoxDynError::from(error.to_string()))
             }

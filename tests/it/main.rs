@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod crash;
+mod decisions;
 mod flow;
 mod handover;
 mod migrations;
