@@ -120,6 +120,13 @@ impl<W: Write> Written<W> {
     }
 }
 
+/// Prints a text and a line end.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.map_err(unwritable)
+}
+
 /// A reader that has seen enough, such as `head`, is nobody's fault.
 fn unwritable(error: io::Error) -> Failure {
     match error.kind() {
@@ -181,7 +188,7 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
         .with_context(|| format!("cannot write {}", out.display()))?;
     print_report(&report, arguments.json)?;
     if !arguments.json {
-        println!("\nWritten to {}", out.display());
+        say(&format!("\nWritten to {}", out.display()))?;
     }
     Ok(())
 }
@@ -249,9 +256,9 @@ fn not_yet(reason: &str, candidates_tried: usize, json: bool) -> Result<(), Fail
         let said = serde_json::json!({
             "generated": false, "reason": reason, "candidates_tried": candidates_tried,
         });
-        println!("{said}");
+        say(&said.to_string())?;
     } else {
-        println!("{reason}");
+        say(reason)?;
     }
     Err(Failure::NoEval)
 }
@@ -259,11 +266,10 @@ fn not_yet(reason: &str, candidates_tried: usize, json: bool) -> Result<(), Fail
 fn print_report(report: &Report, json: bool) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(report).context("a report is JSON")?;
-        println!("{text}");
+        say(&text)
     } else {
-        println!("{}", report::text(report));
+        say(&report::text(report))
     }
-    Ok(())
 }
 
 /// A named file may be replaced; the default one is not, for the user did not say so.

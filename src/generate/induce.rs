@@ -6,6 +6,7 @@ use super::reading::Reading;
 use super::search::{Found, search};
 use super::validate::{CrossValidation, Labelled, Table, chance, cross_validate};
 use crate::domain::{Class, Criterion, EvalSource, LabelledTrace};
+use crate::stats::wilson;
 
 /// What generation can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,7 +113,7 @@ fn too_few(decided: &[(&LabelledTrace, Class)], least: usize) -> Option<String> 
         .count();
     let passes = decided.len() - fails;
     if decided.is_empty() {
-        return Some("no trace has a 👍 or a 👎 yet".to_owned());
+        return Some("No trace has a 👍 or a 👎 yet.".to_owned());
     }
     let (count, thumb) = if fails < passes {
         (fails, "👎")
@@ -120,12 +121,12 @@ fn too_few(decided: &[(&LabelledTrace, Class)], least: usize) -> Option<String> 
         (passes, "👍")
     };
     let so_far = match count {
-        0 => "no trace has".to_owned(),
-        1 => "only 1 trace has".to_owned(),
-        _ => format!("only {count} traces have"),
+        0 => "No trace has".to_owned(),
+        1 => "Only 1 trace has".to_owned(),
+        _ => format!("Only {count} traces have"),
     };
     (count < least).then(|| {
-        format!("{so_far} a {thumb} so far; it takes at least {least} to see what sets them apart")
+        format!("{so_far} a {thumb} so far; it takes at least {least} to see what sets them apart.")
     })
 }
 
@@ -227,7 +228,7 @@ impl Material<'_> {
 }
 
 const ALL_ALIKE: &str =
-    "the labelled traces are all alike: there is nothing to tell good answers by";
+    "The labelled traces are all alike: there is nothing to tell good answers by.";
 
 fn no_better(criterion: &str, table: &Table) -> String {
     let thumb = if table.fails > table.passes {
@@ -235,11 +236,20 @@ fn no_better(criterion: &str, table: &Table) -> String {
     } else {
         "👍"
     };
+    let n = (table.fails + table.passes) as f64;
+    let interval = wilson(table.agreement() * n, n).map_or_else(String::new, |interval| {
+        format!(
+            " (95 % interval {:.0}–{:.0} %)",
+            interval.lo * 100.0,
+            interval.hi * 100.0
+        )
+    });
     format!(
-        "no rule tells these labels apart reliably: always guessing {thumb} is right for {:.0}% of them, and the best rule \
-         found (“{}”) for {:.0}% of those it had not seen; more labels, or a judge, may help",
-        table.majority() * 100.0,
+        "No rule tells these labels apart reliably. The best one found (“{}”) is right for {:.0} % of {n} labels while it \
+         had not seen them{interval}, which may be luck: always guessing {thumb} is right for {:.0} %. More labels may \
+         help; where people judge by what the trace does not show, code cannot.",
         criterion.trim_end_matches('.'),
         table.agreement() * 100.0,
+        table.majority() * 100.0,
     )
 }

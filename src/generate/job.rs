@@ -52,10 +52,12 @@ async fn due(app: &App, workspace: &WorkspaceId, eval: &EvalId) -> anyhow::Resul
 }
 
 fn next_attempt_at(last: Option<i64>, first: usize) -> i64 {
-    match last {
-        None => first as i64,
-        Some(last) => last + (last + 1) / 2,
-    }
+    last.map_or(first as i64, attempt_after)
+}
+
+/// The number of labelled traces at which the attempt after one at `last` is made: half as many more.
+pub fn attempt_after(last: i64) -> i64 {
+    last + (last + 1) / 2
 }
 
 /// The labels that may shape the eval. Nothing else hands labels to generation, and what it hands out

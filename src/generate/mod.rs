@@ -34,6 +34,6 @@ mod validate;
 mod vocabulary;
 
 pub use induce::{Generation, InducedEval, Settings, generate};
-pub use job::{EVAL_NAME, generate_eval};
+pub use job::{EVAL_NAME, attempt_after, generate_eval};
 pub use split::{CROSS_VALIDATE_BELOW, Split, split};
 pub use validate::{CrossValidated, CrossValidation};

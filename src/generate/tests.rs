@@ -392,7 +392,7 @@ fn labels_that_have_nothing_to_do_with_the_traces_give_no_eval() {
             })
             .collect();
         assert!(
-            reason_of(&labels).contains("no rule tells these labels apart"),
+            reason_of(&labels).contains("No rule tells these labels apart"),
             "seed {seed}"
         );
     }
@@ -409,10 +409,10 @@ fn too_few_labels_are_said_to_be_too_few() {
         .iter_mut()
         .for_each(|label| label.label = Thumb::Neutral);
     for (labels, expected) in [
-        (Vec::new(), "no trace has a 👍 or a 👎 yet"),
-        (neutral, "no trace has a 👍 or a 👎 yet"),
-        (one_class, "no trace has a 👎 so far"),
-        (one_fail, "only 1 trace has a 👎 so far"),
+        (Vec::new(), "No trace has a 👍 or a 👎 yet"),
+        (neutral, "No trace has a 👍 or a 👎 yet"),
+        (one_class, "No trace has a 👎 so far"),
+        (one_fail, "Only 1 trace has a 👎 so far"),
     ] {
         let reason = reason_of(&labels);
         assert!(reason.starts_with(expected), "{reason}");
@@ -504,7 +504,7 @@ fn traces_that_are_all_the_same_give_a_reason() {
         .collect();
     assert_eq!(
         reason_of(&labels),
-        "the labelled traces are all alike: there is nothing to tell good answers by"
+        "The labelled traces are all alike: there is nothing to tell good answers by."
     );
 }
 

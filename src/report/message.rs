@@ -6,6 +6,7 @@ use super::figures::{Figures, Report, Source};
 use super::picture::alt_text;
 use super::store::{NotYet, State, Version};
 use super::words;
+use crate::generate::attempt_after;
 use crate::slack::{Message, actions, button, context, cut, escape, header, section};
 
 /// Slack's limit for an image's `alt_text`, in characters (docs.slack.dev, "image block").
@@ -157,7 +158,10 @@ pub fn not_yet_message(not_yet: &NotYet) -> Message {
     let labels = words::counted(not_yet.label_count as f64, "labelled trace");
     let tried = words::counted(not_yet.candidates_tried as f64, "candidate");
     let reason = escape(&cut(&one_line(&not_yet.reason), REASON_MAX));
-    let next = "The next attempt comes by itself when there are half as many labels more.";
+    let next = format!(
+        "The next attempt comes by itself at {} labelled traces.",
+        attempt_after(not_yet.label_count)
+    );
     let said = format!("*No eval yet.* {reason}\n{next}");
     Message {
         text: cut(&format!("No eval yet: {reason}"), NOTIFICATION_MAX),

@@ -106,7 +106,7 @@ fn a_report_says_how_far_to_trust_it_and_asks_for_a_decision() {
           "elements": [
             {
               "type": "mrkdwn",
-              "text": "64 👍 · 33 👎 · 3 😐 · the best of 43 candidates · made by rules · also 92 % (95 % interval 82–97 %) on 58 labelled traces, cross-validated · positive is fail",
+              "text": "64 👍 · 33 👎 · 3 😐 · the best of 43 candidates · made by rules · also 92 % (95 % interval 82–97 %) on 58 labelled traces, cross-validated (mean of several rounds) · positive is fail",
               "verbatim": true
             }
           ]
@@ -167,9 +167,9 @@ fn few_labels_are_called_provisional_and_no_rate_of_few_failures_is_quoted() {
     insta::assert_snapshot!(texts.join("\n---\n"), @"
     An eval without a criterion
     ---
-    *Agreement with people*: 91 % (95 % interval 71–98 %) on 20 labelled traces, cross-validated
+    *Agreement with people*: 91 % (95 % interval 71–98 %) on 20 labelled traces, cross-validated (mean of several rounds)
     *Majority guess*: 74 %
-    *People's own agreement*: undefined: it takes two people on the same traces, and both 👍 and 👎 (annotators unknown)
+    *People's own agreement*: undefined: no trace has two people's thumbs, or all thumbs are the same (annotators unknown)
     ---
     *Failures caught*: 5 more 👎 needed (5 so far)
     *False alarms*: 0 % (0–22 %) of 14 good answers
@@ -232,7 +232,7 @@ fn an_attempt_without_an_eval_says_why_and_what_comes_next() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*No eval yet.* No rule beats always guessing 👍 &lt;!here&gt;.\nThe next attempt comes by itself when there are half as many labels more.",
+            "text": "*No eval yet.* No rule beats always guessing 👍 &lt;!here&gt;.\nThe next attempt comes by itself at 30 labelled traces.",
             "verbatim": true
           }
         },

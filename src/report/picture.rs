@@ -368,7 +368,7 @@ mod tests {
     fn those_who_do_not_see_the_picture_get_its_numbers() {
         insta::assert_snapshot!(alt_text(Source::HeldOut, &many().held_out.unwrap()), @"Confusion table from 38 held-out traces. Of 13 that people call bad, the eval caught 11 and missed 2. Of 25 that they call good, it let 24 pass and raised 1 false alarm.");
         insta::assert_snapshot!(
-            alt_text(Source::CrossValidated, &few().cross_validated.unwrap()), @"Confusion table from 20 labelled traces, cross-validated. Of 5 that people call bad, the eval caught 3.3 and missed 1.7. Of 14 that they call good, it let 14 pass and raised 0 false alarms."
+            alt_text(Source::CrossValidated, &few().cross_validated.unwrap()), @"Confusion table from 20 labelled traces, cross-validated (mean of several rounds). Of 5 that people call bad, the eval caught 3.3 and missed 1.7. Of 14 that they call good, it let 14 pass and raised 0 false alarms."
         );
     }
 }

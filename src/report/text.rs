@@ -64,7 +64,7 @@ mod tests {
         False alarms     4 % (1–20 %) of 25 good answers
         Cohen's kappa    0.82 (0.58 to 1.00)
         Coverage         95 % (1 abstention, 1 error)
-        Also             92 % (95 % interval 82–97 %) on 58 labelled traces, cross-validated
+        Also             92 % (95 % interval 82–97 %) on 58 labelled traces, cross-validated (mean of several rounds)
         Labels           64 👍 · 33 👎 · 3 😐
         Candidates       43 tried
         ");
@@ -75,9 +75,9 @@ mod tests {
         insta::assert_snapshot!(text(&few()), @"
         (no criterion)
 
-        Agreement        91 % (95 % interval 71–98 %) on 20 labelled traces, cross-validated
+        Agreement        91 % (95 % interval 71–98 %) on 20 labelled traces, cross-validated (mean of several rounds)
         Majority guess   74 %
-        People's own     undefined: it takes two people on the same traces, and both 👍 and 👎 (annotators unknown)
+        People's own     undefined: no trace has two people's thumbs, or all thumbs are the same (annotators unknown)
         Failures caught  5 more 👎 needed (5 so far)
         False alarms     0 % (0–22 %) of 14 good answers
         Cohen's kappa    0.75 (0.00 to 1.00)

@@ -45,7 +45,12 @@ pub fn traces_of(source: Source, n: u64) -> String {
     let traces = |kind: &str| counted(n as f64, &format!("{kind}trace"));
     match source {
         Source::HeldOut => traces("held-out "),
-        Source::CrossValidated => format!("{}, cross-validated", traces("labelled ")),
+        Source::CrossValidated => {
+            format!(
+                "{}, cross-validated (mean of several rounds)",
+                traces("labelled ")
+            )
+        }
         Source::Fresh => traces("freshly labelled "),
     }
 }
@@ -73,7 +78,7 @@ pub fn people(report: &Report) -> String {
             format!("Krippendorff's alpha {alpha:.2} on {traces} ({people})")
         }
         None => format!(
-            "undefined: it takes two people on the same traces, and both 👍 and 👎 ({people})"
+            "undefined: no trace has two people's thumbs, or all thumbs are the same ({people})"
         ),
     }
 }

@@ -401,11 +401,14 @@ async fn in_time<T>(
         SlackClientError::RateLimitError(error) => limited(error.retry_after),
         // The library's own texts quote answers, which may hold what people wrote.
         SlackClientError::HttpError(error) => unknown(format!("status {}", error.status_code)),
-        SlackClientError::HttpProtocolError(error) => unknown(
-            error
+        SlackClientError::HttpProtocolError(error) => {
+            let cause = error
                 .cause
-                .map_or_else(String::new, |cause| cause.to_string()),
-        ),
+                .map_or_else(String::new, |cause| cause.to_string());
+            unknown(format!(
+                "{cause}; check the network, and SLACK_API_URL where it is set"
+            ))
+        }
         _ => unknown("an answer that is not Slack's".to_owned()),
     })
 }
