@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use iofold::sandbox::Sandbox;
@@ -162,7 +163,7 @@ fn native_warm(case: &Case, calls: usize) -> io::Result<Vec<f64>> {
 /// What one native interpreter prints of `calls` calls.
 fn native(case: &Case, calls: usize) -> io::Result<String> {
     let job = json!({"source": case.source, "trace": case.trace, "calls": calls}).to_string();
-    let mut python = Command::new("python3")
+    let mut python = Command::new(python()?)
         .args(["-I", "-c", NATIVE])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -175,6 +176,19 @@ fn native(case: &Case, calls: usize) -> io::Result<String> {
         return Err(io::Error::other("the native python3 failed"));
     }
     String::from_utf8(output.stdout).map_err(io::Error::other)
+}
+
+/// The interpreter itself, past launchers that choose one and cost more than it does.
+fn python() -> io::Result<&'static str> {
+    static PATH: OnceLock<String> = OnceLock::new();
+    if let Some(path) = PATH.get() {
+        return Ok(path);
+    }
+    let asked = Command::new("python3")
+        .args(["-I", "-c", "import sys; print(sys.executable)"])
+        .output()?;
+    let path = String::from_utf8(asked.stdout).map_err(io::Error::other)?;
+    Ok(PATH.get_or_init(|| path.trim().to_owned()))
 }
 
 fn sorted(mut times: Vec<f64>) -> Vec<f64> {
