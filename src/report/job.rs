@@ -9,7 +9,7 @@ use super::thread::{Link, MISSES_SHOWN, Miss, code_messages, misses_message, per
 use crate::app::App;
 use crate::domain::{TraceId, VersionId};
 use crate::outbox::{self, Kind};
-use crate::slack::{Message, Posted};
+use crate::slack::{self, Message, Posted};
 use crate::store::{TraceLabels, all_labels};
 use crate::workspace::{SlackConnection, Workspace};
 
@@ -174,7 +174,8 @@ fn unseen(
     Some(unseen)
 }
 
-/// The picture's file id. A picture that Slack will never take does not hold the report back.
+/// The picture's file id. A picture that cannot be uploaded does not hold the report back, whose words and
+/// buttons matter more; only where Slack asks to wait, the report waits too.
 async fn upload(
     app: &App,
     workspace: &Workspace,
@@ -195,7 +196,7 @@ async fn upload(
             store::set_picture(&app.db, &workspace.id, &version.id, &file).await?;
             Ok(Some(file))
         }
-        Err(error) if error.is_transient() => Err(outbox::failed(slack, error)),
+        Err(error @ slack::Error::RateLimited { .. }) => Err(outbox::failed(slack, error)),
         Err(error) => {
             tracing::warn!(eval_version.id = %version.id, %error, "a report goes without its picture");
             Ok(None)

@@ -164,3 +164,27 @@ async fn a_report_whose_picture_slack_still_looks_at_goes_out_and_shows_it_later
     let shows: Vec<bool> = updates.iter().map(shows).collect();
     assert_eq!(shows, [true, false, true]);
 }
+
+#[tokio::test]
+async fn a_picture_that_cannot_be_uploaded_does_not_hold_the_report_back() {
+    for code in ["internal_error", "missing_scope"] {
+        let script = move |method: &str, _: &serde_json::Value, _: usize| match method {
+            "files.getUploadURLExternal" => Answer::Refusal(code),
+            _ => Answer::Usual,
+        };
+        let slack = ScriptedSlack::start_with(script).await;
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(&slack, &folder, "C1").await;
+        fill(&app).await;
+        let workspace = app.workspace(&"default".into()).unwrap();
+        crate::run::run_evals(&app, workspace).await.unwrap();
+        post_reports(&app, workspace).await.unwrap();
+        let posted = slack.posted();
+        assert_eq!(posted.len(), 3, "{code}: {posted:?}");
+        assert!(
+            slack.calls_of("chat.postMessage")[0]
+                .to_string()
+                .contains("report_deploy")
+        );
+    }
+}
