@@ -163,7 +163,9 @@ pub async fn build(config: Config) -> anyhow::Result<Service> {
         workspaces: connected.workspaces,
         stopping: CancellationToken::new(),
     }));
-    register_workspaces(&app).await?;
+    for workspace in app.workspaces() {
+        workspace::register(&app.db, &workspace.id).await?;
+    }
     let router = router(&app, playground.as_ref());
     Ok(Service {
         address,
@@ -243,21 +245,6 @@ async fn learn_teams(app: App) {
             }
         }
     }
-}
-
-/// Gives every workspace its row, which all other rows name.
-async fn register_workspaces(app: &App) -> sqlx::Result<()> {
-    for workspace in app.workspaces() {
-        sqlx::query(
-            "insert into workspaces (id, created_at_ms) values ($1, $2)
-             on conflict (id) do nothing",
-        )
-        .bind(workspace.id.as_str())
-        .bind(now_ms())
-        .execute(app.db.pool())
-        .await?;
-    }
-    Ok(())
 }
 
 fn router(app: &App, playground: Option<&Playground>) -> Router {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use sqlx::Row;
 
 use crate::app::App;
-use crate::domain::WorkspaceId;
+use crate::domain::{WorkspaceId, escape_markup};
 use crate::error::ApiError;
 use crate::workspace::Workspace;
 
@@ -41,7 +41,10 @@ pub async fn page(State(app): State<App>) -> Result<Response, ApiError> {
 }
 
 async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
-    let mut text = format!("<h2>Workspace {}</h2>", escaped(workspace.id.as_str()));
+    let mut text = format!(
+        "<h2>Workspace {}</h2>",
+        escape_markup(workspace.id.as_str())
+    );
     text += &connection("Langfuse", workspace.langfuse.as_ref().map(|c| &c.health));
     text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
     text += "<table>";
@@ -74,14 +77,7 @@ fn connection(name: &str, health: Option<&crate::workspace::Health>) -> String {
         None => "not configured; see .env.example".to_owned(),
         Some(health) => health.trouble().unwrap_or_else(|| "connected".to_owned()),
     };
-    format!("<p><b>{name}</b>: {}</p>", escaped(&state))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    format!("<p><b>{name}</b>: {}</p>", escape_markup(&state))
 }
 
 fn html(body: &str) -> String {

@@ -9,7 +9,7 @@ use sqlx::Row;
 use tokio::sync::OnceCell;
 
 use crate::domain::WorkspaceId;
-use crate::store::Db;
+use crate::store::{Db, now_ms};
 use crate::{langfuse, slack};
 
 /// The first wait after a failure; each further one doubles it.
@@ -27,6 +27,21 @@ pub struct Workspace {
     pub webhook_secret: Option<SecretString>,
     /// Where people are asked; `None` while nothing is configured.
     pub slack: Option<SlackConnection>,
+}
+
+impl Workspace {
+    /// The channel, unless its connection is in trouble and it is too early to try again.
+    pub fn awake_slack(&self) -> Option<&SlackConnection> {
+        self.slack
+            .as_ref()
+            .filter(|slack| !slack.health.is_resting())
+    }
+
+    /// The project, unless its connection is in trouble and it is too early to try again.
+    pub fn awake_langfuse(&self) -> Option<&LangfuseConnection> {
+        let langfuse = self.langfuse.as_ref();
+        langfuse.filter(|langfuse| !langfuse.health.is_resting())
+    }
 }
 
 /// A Langfuse project.
@@ -72,6 +87,11 @@ impl LangfuseConnection {
         }
         known.insert(name.to_owned());
         Ok(())
+    }
+
+    /// Notes a call that failed, and how long Langfuse asks to wait.
+    pub fn failed(&self, error: &langfuse::Error) {
+        self.health.failed(error.to_string(), error.retry_after());
     }
 
     /// The project that the key belongs to, asked for once.
@@ -121,6 +141,19 @@ impl SlackConnection {
             .get_or_try_init(|| self.client.identity())
             .await
     }
+}
+
+/// Gives the workspace its row, which all its other rows name.
+pub async fn register(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into workspaces (id, created_at_ms) values ($1, $2)
+         on conflict (id) do nothing",
+    )
+    .bind(workspace.as_str())
+    .bind(now_ms())
+    .execute(db.pool())
+    .await
+    .map(drop)
 }
 
 /// The Slack team of a workspace, as written down by [`learn_team`]; `None` before that.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::arrive;
-use super::job::{awake, noted};
+use super::job::noted;
 use super::store::{self, DELIVERIES_AT_ONCE, PendingDelivery};
 use crate::jobs::Work;
 use crate::langfuse::{self, TracePayload};
@@ -85,7 +85,7 @@ impl Deliveries<'_> {
         trace_id: String,
         found: &mut HashMap<String, bool>,
     ) -> anyhow::Result<Option<&'static [Work]>> {
-        if let Some(langfuse) = awake(self.workspace)
+        if let Some(langfuse) = self.workspace.awake_langfuse()
             && !found.contains_key(&trace_id)
         {
             let is_there = self.is_read(langfuse, &trace_id).await?;

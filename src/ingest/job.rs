@@ -27,7 +27,7 @@ pub async fn handle_deliveries(app: &App, workspace: &Workspace) -> anyhow::Resu
 
 /// Asks Langfuse for what is new.
 pub async fn poll_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let Some(langfuse) = awake(workspace) else {
+    let Some(langfuse) = workspace.awake_langfuse() else {
         return Ok(());
     };
     let poll = Poll {
@@ -59,12 +59,6 @@ where
     }
 }
 
-/// The connection, unless it is in trouble and it is too early to try again.
-pub fn awake(workspace: &Workspace) -> Option<&LangfuseConnection> {
-    let langfuse = workspace.langfuse.as_ref()?;
-    (!langfuse.health.is_resting()).then_some(langfuse)
-}
-
 /// Keeps how the connection is doing. An API that has gone is looked for anew.
 pub async fn noted<T>(langfuse: &LangfuseConnection, done: anyhow::Result<T>) -> anyhow::Result<T> {
     match &done {
@@ -74,9 +68,7 @@ pub async fn noted<T>(langfuse: &LangfuseConnection, done: anyhow::Result<T>) ->
                 if error.is_missing() {
                     langfuse.client.forget_api().await;
                 }
-                langfuse
-                    .health
-                    .failed(error.to_string(), error.retry_after());
+                langfuse.failed(error);
             }
         }
     }

@@ -15,7 +15,7 @@ const SAMPLE_PROBABILITY: f64 = 0.25;
 
 /// Posts the cards of settled traces, as many as the channel's budget has left.
 pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+    let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
     let cards = store::cards_since(&app.db, &workspace.id, now_ms() - HOUR_MS).await?;
@@ -81,7 +81,7 @@ async fn post_card(
 
 /// Brings the tallies of posted cards up to date.
 pub async fn refresh_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+    let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
     for stale in outbox::stale(&app.db, &workspace.id, Kind::Card).await? {

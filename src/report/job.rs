@@ -16,7 +16,7 @@ use crate::workspace::{SlackConnection, Workspace};
 /// Reports every version that has run on the labelled traces, tells of attempts that made none, and
 /// answers requests for a refinement.
 pub async fn post_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+    let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
     for not_yet in store::untold(&app.db, &workspace.id).await? {
@@ -260,7 +260,7 @@ pub async fn link_of(
 
 /// Brings posted reports up to date with what was decided.
 pub async fn refresh_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let Some(slack) = workspace.slack.as_ref().filter(|s| !s.health.is_resting()) else {
+    let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
     for stale in outbox::stale(&app.db, &workspace.id, Kind::Report).await? {

@@ -7,6 +7,7 @@ use resvg::usvg::{Options, Tree, fontdb};
 
 use super::figures::{Figures, Source};
 use super::words::{amount, percent, percents, traces_of};
+use crate::domain::escape_markup;
 use crate::stats::Confusion;
 
 const WIDTH: u32 = 720;
@@ -253,7 +254,7 @@ impl Svg {
             colour,
             anchor,
         } = style;
-        let text = escaped(text);
+        let text = escape_markup(text);
         self.push(format_args!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\" font-weight=\"{weight}\" \
              fill=\"{colour}\" text-anchor=\"{anchor}\">{text}</text>"
@@ -321,12 +322,6 @@ fn readable_on(colour: [u8; 3]) -> &'static str {
 
 fn hex([red, green, blue]: [u8; 3]) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -17,8 +17,7 @@ const TRACES_AT_ONCE: i64 = 50;
 /// is away, nor when another version is deployed meanwhile.
 pub async fn score_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     run_new(app, workspace).await?;
-    let resting = |connection: &&LangfuseConnection| !connection.health.is_resting();
-    match workspace.langfuse.as_ref().filter(resting) {
+    match workspace.awake_langfuse() {
         Some(langfuse) => write_scores(app, workspace, langfuse).await,
         None => Ok(()),
     }
@@ -115,9 +114,7 @@ fn score_of(pending: &PendingScore) -> Score {
 }
 
 fn failed(langfuse: &LangfuseConnection, error: langfuse::Error) -> anyhow::Error {
-    langfuse
-        .health
-        .failed(error.to_string(), error.retry_after());
+    langfuse.failed(&error);
     error.into()
 }
 

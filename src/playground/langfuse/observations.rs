@@ -94,9 +94,7 @@ pub async fn list(
     let query = Query::of(query.as_deref());
     let wanted = Wanted::of(&query)?;
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
+    let project = state.own_project(&project.0);
     let rows = project.traces.iter().flat_map(|trace| &trace.observations);
     let mut rows: Vec<&Value> = rows.filter(|row| wanted.holds(row)).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(position(row)));

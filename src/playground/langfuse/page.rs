@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::api::Refusal;
 use super::state::{Project, Stored};
 use super::{Langfuse, ScoreOverview, TraceOverview, traces};
+use crate::domain::escape_markup;
 use crate::langfuse::TracePayload;
 
 /// Characters of an input or output in a list.
@@ -52,7 +53,7 @@ pub async fn trace(
 
 fn html(project: &Project, trace: &Stored) -> String {
     let detail = payload(trace);
-    let name = escaped(detail.name.as_deref().unwrap_or("Trace"));
+    let name = escape_markup(detail.name.as_deref().unwrap_or("Trace"));
     let steps: String = detail
         .observations
         .iter()
@@ -61,8 +62,8 @@ fn html(project: &Project, trace: &Stored) -> String {
             let time = step.start_time.as_deref().unwrap_or_default();
             format!(
                 "<details><summary>{} <small>{}</small></summary>{}{}</details>",
-                escaped(&title),
-                escaped(time),
+                escape_markup(&title),
+                escape_markup(time),
                 block(&step.input),
                 block(&step.output)
             )
@@ -73,9 +74,9 @@ fn html(project: &Project, trace: &Stored) -> String {
          <meta name=\"viewport\" content=\"width=device-width\"><title>{name}</title>\
          <style>{STYLE}</style><h1>{name}</h1><small>{} · {} · {}</small>\
          <h2>Scores</h2>{}<h2>Input</h2>{}<h2>Output</h2>{}<h2>Metadata</h2>{}<h2>Steps</h2>{steps}</html>",
-        escaped(&project.name),
-        escaped(&trace.id),
-        escaped(detail.timestamp.as_deref().unwrap_or_default()),
+        escape_markup(&project.name),
+        escape_markup(&trace.id),
+        escape_markup(detail.timestamp.as_deref().unwrap_or_default()),
         score_table(&scores(project, &trace.id)),
         block(&detail.input),
         block(&detail.output),
@@ -93,7 +94,7 @@ fn score_table(scores: &[ScoreOverview]) -> String {
             &score.value,
             score.comment.as_ref().unwrap_or(&String::new()),
         ]
-        .map(|text| format!("<td>{}</td>", escaped(text)));
+        .map(|text| format!("<td>{}</td>", escape_markup(text)));
         format!("<tr>{}</tr>", cells.concat())
     };
     let rows: String = scores.iter().map(row).collect();
@@ -102,7 +103,7 @@ fn score_table(scores: &[ScoreOverview]) -> String {
 
 /// Strings as they are, chat turn by turn, the rest as indented JSON.
 fn block(value: &Value) -> String {
-    format!("<pre>{}</pre>", escaped(&text_of(value)))
+    format!("<pre>{}</pre>", escape_markup(&text_of(value)))
 }
 
 fn text_of(value: &Value) -> String {
@@ -111,21 +112,6 @@ fn text_of(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => serde_json::to_string_pretty(other).expect("a value is JSON"),
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 /// The project's traces, newest first; of those that began together, the later to come.

@@ -94,9 +94,7 @@ fn json_of(body: &[u8]) -> Result<Value, Refusal> {
 
 /// Stores a score after Langfuse's rules; gives its id.
 fn put_score(state: &mut Held, project_id: &str, request: &Value) -> Result<String, Refusal> {
-    let project = state
-        .project(project_id)
-        .expect("the keys named this project");
+    let project = state.own_project(project_id);
     let score = score_of(project, request)?;
     state.put_score(project_id, &score);
     Ok(score["id"].as_str().unwrap_or_default().to_owned())
@@ -235,9 +233,7 @@ async fn list_v2(
     let limit = query.number("limit", 50, 1, LIMIT_MAX)?;
     let page = query.number("page", 1, 1, usize::MAX)?;
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
+    let project = state.own_project(&project.0);
     let found = wanted(project, &query)?;
     let shown = found
         .iter()
@@ -255,15 +251,8 @@ async fn read(
     Path(id): Path<String>,
 ) -> Answer {
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
-    let found = project
-        .scores
-        .iter()
-        .find(|score| score["id"] == id.as_str());
-    let missing = || Refusal::not_found("Score not found within authorized project".to_owned());
-    Ok(Json(found.ok_or_else(missing)?.clone()))
+    let project = state.own_project(&project.0);
+    by_id(&project.scores, &id, "Score")
 }
 
 /// v4: by cursor, with values of their own types.
@@ -276,9 +265,7 @@ async fn list_v3(
     let limit = query.number("limit", 50, 1, LIMIT_MAX)?;
     let skipped = query.text("cursor").map(skipped).transpose()?.unwrap_or(0);
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
+    let project = state.own_project(&project.0);
     let found = wanted(project, &query)?;
     let data: Vec<Value> = found
         .iter()
@@ -384,9 +371,7 @@ async fn list_configs(
     let limit = query.number("limit", 50, 1, LIMIT_MAX)?;
     let page = query.number("page", 1, 1, usize::MAX)?;
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
+    let project = state.own_project(&project.0);
     let configs = &project.configs;
     let shown = configs
         .iter()
@@ -404,15 +389,13 @@ async fn read_config(
     Path(id): Path<String>,
 ) -> Answer {
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
-    let found = project
-        .configs
-        .iter()
-        .find(|config| config["id"] == id.as_str());
-    let missing =
-        || Refusal::not_found("Score config not found within authorized project".to_owned());
+    let project = state.own_project(&project.0);
+    by_id(&project.configs, &id, "Score config")
+}
+
+fn by_id(objects: &[Value], id: &str, what: &str) -> Answer {
+    let found = objects.iter().find(|object| object["id"] == id);
+    let missing = || Refusal::not_found(format!("{what} not found within authorized project"));
     Ok(Json(found.ok_or_else(missing)?.clone()))
 }
 

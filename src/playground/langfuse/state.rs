@@ -65,6 +65,11 @@ impl State {
         self.projects.iter().find(|project| project.id == id)
     }
 
+    /// The project that a request's keys belong to.
+    pub fn own_project(&self, id: &str) -> &Project {
+        self.project(id).expect("the keys named this project")
+    }
+
     pub fn project_mut(&mut self, id: &str) -> Option<&mut Project> {
         self.projects.iter_mut().find(|project| project.id == id)
     }

@@ -27,9 +27,7 @@ pub async fn list(
     let page = query.number("page", 1, 1, usize::MAX)?;
     let groups = query.words("fields", &GROUPS, &GROUPS)?;
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
+    let project = state.own_project(&project.0);
     let found = wanted(project, &query)?;
     let lines = found
         .iter()
@@ -50,9 +48,7 @@ pub async fn detail(
     need_v3(&langfuse)?;
     let groups = Query::of(query.as_deref()).words("fields", &GROUPS, &GROUPS)?;
     let state = langfuse.locked();
-    let project = state
-        .project(&project.0)
-        .expect("the keys named this project");
+    let project = state.own_project(&project.0);
     let missing = || Refusal::not_found(format!("Trace {id} not found within authorized project"));
     let trace = project.trace(&id).ok_or_else(missing)?;
     let mut shown = common(project, trace, &groups);
