@@ -42,8 +42,10 @@ const BASELINES: &[(&str, [f64; 5])] = &[
 
 fn main() -> anyhow::Result<()> {
     let options = Options::read(std::env::args().skip(1))?;
-    let sandbox =
-        Sandbox::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sandbox-cache"))?;
+    let sandbox = Sandbox::open(
+        Path::new(env!("CARGO_BIN_EXE_iofold")),
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sandbox-cache"),
+    )?;
     if options.null {
         return print_null(&options);
     }

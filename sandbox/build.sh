@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the sandbox's guest, python.wasm.zst, from sources, and compares it with the one that is here.
+# Builds the sandbox's guest, python.wasm.zst and python.img.zst, from sources, and compares it with the one here.
 #
-#     sandbox/build.sh [--update] [WORK_FOLDER]      about 5 minutes on 2 cores, 1 GB of disk
+#     sandbox/build.sh [--update] [WORK_FOLDER]      about 8 minutes on 2 cores, 1 GB of disk
 #
 # WORK_FOLDER is target/sandbox unless said. Exit code 0: identical (or `--update` took the new one over).
 # Needs a Debian system with apt, Python 3 with venv, npm, a C compiler, make and zstd; README.md says what
@@ -112,7 +112,7 @@ build_native() {
 }
 
 # No zlib, and none of what configure finds in the headers and WASI has not.
-without=(ac_cv_header_zlib_h ac_cv_lib_z_gzread ac_cv_func_epoll_create ac_cv_func_epoll_create1
+without=(ac_cv_func_mmap ac_cv_header_sys_mman_h ac_cv_header_zlib_h ac_cv_lib_z_gzread ac_cv_func_epoll_create ac_cv_func_epoll_create1
     ac_cv_func_memfd_create ac_cv_func_timerfd_create ac_cv_func_eventfd ac_cv_func_setgroups
     ac_cv_func_getgroups ac_cv_func_getgrgid_r ac_cv_func_getgrouplist ac_cv_func_initgroups
     ac_cv_header_libintl_h ac_cv_func_bind_textdomain_codeset)
@@ -127,11 +127,11 @@ build_guest_python() {
     local emulated='-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS'
     logged guest-configure env "${without[@]/%/=no}" "$source/configure" \
         CC="$work/bin/cc" AR="$work/bin/ar" RANLIB="$work/bin/ranlib" \
-        CONFIG_SITE="$source/Tools/wasm/config.site-wasm32-wasi" OPT='-DNDEBUG -O3' PKG_CONFIG_LIBDIR=/nonexistent \
+        CONFIG_SITE="$source/Tools/wasm/config.site-wasm32-wasi" OPT='-DNDEBUG -O3 -flto' PKG_CONFIG_LIBDIR=/nonexistent \
         CPPFLAGS="$emulated" CFLAGS=-Wno-date-time \
         LDFLAGS='-lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks' \
         --host=wasm32-wasi --build="$("$source/config.guess")" --with-build-python=../native/python \
-        --without-ensurepip --disable-test-modules --disable-ipv6
+        --without-ensurepip --disable-test-modules --disable-ipv6 --with-pymalloc --without-doc-strings
     logged guest-make make -j "$jobs" libpython3.13.a
 }
 
@@ -139,46 +139,52 @@ build_guest_python() {
 # first, so that its system calls are the ones linked and wasi-libc's never are.
 link_runner() {
     cd "$work/guest"
-    logged link "$work/bin/cc" -mexec-model=reactor -O3 -DNDEBUG -s -Wl,-z,stack-size=1048576 \
+    logged link "$work/bin/cc" -mexec-model=reactor -flto -O3 -DNDEBUG -s -Wl,-z,stack-size=1048576 \
         -Wno-date-time -Wno-c23-extensions -I. -I"$source/Include" -I"$here" "$here/seal.c" "$here/runner.c" \
         libpython3.13.a Modules/_decimal/libmpdec/libmpdec.a Modules/_hacl/libHacl_Hash_SHA2.a \
         Modules/expat/libexpat.a \
         -lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks -o "$work/runner.wasm"
 }
 
-# Boots the interpreter in the runner, and keeps its memory.
+# Boots the interpreter in the runner, and keeps its memory: as a file of its own.
 take_snapshot() {
     cd "$work"
-    rm -rf code python.wasm
+    rm -rf code snapshot.wasm python.wasm python.img
     mkdir code
     logged freeze native/python -I -S "$here/freeze.py" "Python-$python/Lib" "$here" code
     logged wizer npm/node_modules/.bin/wizer --init-func initialize --allow-wasi --wasm-bulk-memory true \
-        --mapdir /code::code -o python.wasm runner.wasm
+        --mapdir /code::code -o snapshot.wasm runner.wasm
+    native/python -I "$here/split.py" snapshot.wasm python.wasm python.img
 }
 
 compress() {
     cd "$work"
-    zstd --quiet --force -19 python.wasm -o python.wasm.zst
-    sha256sum python.wasm.zst python.wasm >SHA256SUMS
+    for part in python.wasm python.img; do
+        zstd --quiet --force -19 $part -o $part.zst
+    done
+    sha256sum python.wasm.zst python.img.zst python.wasm python.img >SHA256SUMS
 }
 
-sum_of_module() { sed -n 's/  python\.wasm$//p' "$1/SHA256SUMS"; }
+sums_of_parts() { grep -E '  python\.(wasm|img)$' "$1/SHA256SUMS"; }
 
-# The modules are compared, not the compressed files, which differ between versions of zstd.
+# The parts are compared, not the compressed files, which differ between versions of zstd.
 compare() {
     local built recorded
-    built=$(sum_of_module "$work")
-    recorded=$(sum_of_module "$here")
+    built=$(sums_of_parts "$work")
+    recorded=$(sums_of_parts "$here" || true)
     if [ "$built" = "$recorded" ]; then
-        (cd "$here" && sha256sum --check --quiet <(grep 'python\.wasm\.zst$' SHA256SUMS))
-        echo "identical: python.wasm has SHA-256 $built"
+        (cd "$here" && sha256sum --check --quiet <(grep 'zst$' SHA256SUMS))
+        echo "identical:"
     elif $update; then
-        cp "$work/python.wasm.zst" "$work/SHA256SUMS" "$here/"
-        echo "updated: python.wasm has SHA-256 $built (was $recorded)"
+        cp "$work"/python.{wasm,img}.zst "$work/SHA256SUMS" "$here/"
+        echo "updated:"
     else
-        echo "different: built $built, recorded $recorded; --update takes the new one over" >&2
+        printf 'different: built\n%s\nrecorded\n%s\n--update takes the new ones over\n' "$built" "$recorded" >&2
         exit 1
     fi
+    echo "$built"
+    # script/check-sandbox asks whether the recipe has changed since.
+    (cd "$here" && sha256sum build.sh runner.c seal.c seal.h freeze.py prelude.py iofold.py split.py >RECIPE.sha256)
 }
 
 main() {
@@ -192,11 +198,11 @@ main() {
     build_native
     say "4 of 8: CPython for wasm32-wasi (about 3 minutes)"
     build_guest_python
-    say "5 of 8: linking the runner"
+    say "5 of 8: linking the runner (about 2 minutes)"
     link_runner
     say "6 of 8: the snapshot"
     take_snapshot
-    say "7 of 8: compressing it"
+    say "7 of 8: compressing both parts"
     compress
     say "8 of 8: comparing"
     compare

@@ -15,6 +15,7 @@ SOURCE_NAME = "eval.py"
 REASON_CHARS = 2_000
 MESSAGE_CHARS = 4_000
 TRACEBACK_CALLS = 16
+PRINTED_CHARS = 4_000
 
 IMPORTABLE = tuple(
     """__future__ abc array ast base64 binascii bisect calendar cmath codecs collections collections.abc
@@ -69,6 +70,7 @@ for name in IMPORTABLE + IMPORTED_LATER:
 sys.meta_path.remove(CodeFinder)
 
 import _io
+import ast
 import builtins
 import gc
 import io
@@ -151,19 +153,36 @@ def refusing_import(name, globals=None, locals=None, fromlist=(), level=0):
     )
 
 
-class Nowhere:
-    """Takes what an eval prints, and drops it."""
+class Printed:
+    """Takes what an eval prints, and keeps the beginning."""
 
     encoding = "utf-8"
 
+    def __init__(self):
+        self.parts, self.room, self.cut = [], PRINTED_CHARS, False
+
     def write(self, text):
-        return len(text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {name_of_type(type(text))}")
+        length = str.__len__(text)
+        if self.room > 0:
+            self.parts.append(str.__getitem__(text, slice(0, self.room)))
+        self.cut |= length > self.room
+        self.room = max(self.room - length, 0)
+        return length
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
 
     def flush(self):
         pass
 
     def isatty(self):
         return False
+
+    def text(self):
+        return "".join(self.parts) + ("…" if self.cut else "")
 
 
 # ---- Results: JSON made by hand, of plain strings only. ----
@@ -179,10 +198,18 @@ def clean(text, limit):
     return text.replace("\0", "\ufffd")
 
 
+def result(body):
+    """An answer with what the eval printed, if it printed anything."""
+    text = printed.text()
+    shown = f',"printed":{quote(clean(text, PRINTED_CHARS + 1))}' if text else ""
+    return f"{{{body}{shown}}}".encode()
+
+
 def error_result(kind, message):
-    return f'{{"error":{{"kind":"{kind}","message":{quote(clean(message, MESSAGE_CHARS))}}}}}'.encode()
+    return result(f'"error":{{"kind":"{kind}","message":{quote(clean(message, MESSAGE_CHARS))}}}')
 
 
+printed = Printed()
 # Made beforehand: there may be no memory left when it is needed.
 OUT_OF_MEMORY = error_result("memory", "the eval used up its memory")
 
@@ -196,7 +223,8 @@ def verdict_result(returned):
     if reason is not None and not isinstance(reason, str):
         return not_a_verdict(returned, "a reason that is a str")
     word = "null" if verdict is None else "true" if verdict else "false"
-    return f'{{"verdict":{word},"reason":{quote(clean("" if reason is None else reason, REASON_CHARS))}}}'.encode()
+    reason = clean("" if reason is None else reason, REASON_CHARS)
+    return result(f'"verdict":{word},"reason":{quote(reason)}')
 
 
 def not_a_verdict(returned, expected):
@@ -221,8 +249,6 @@ def failure_result(error, source):
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY
     calls = own_calls(error.__traceback__)
-    if isinstance(error, iofold.JudgeUnavailable):
-        return error_result("judge_unavailable", safely(str, error))
     forbidden = forbidden_sentence(error)
     if forbidden is not None:
         where = f" (line {calls[-1][0]})" if calls else ""
@@ -277,7 +303,7 @@ def syntax_result(error):
     return error_result("syntax", f"{place}{error.msg}{shown[:300]}")
 
 
-# ---- The two calls. ----
+# ---- What the host calls. ----
 
 loaded = None
 
@@ -302,8 +328,17 @@ def load(source):
     function = module.__dict__.get("evaluate")
     if not callable(function):
         return error_result("syntax", "the source defines no function evaluate(trace)")
+    compile_patterns(source, module.__dict__)
     loaded = function, source
+    iofold.loaded = True
+    gc.collect()
+    gc.freeze()
     return None
+
+
+def know(answers_json):
+    """Takes what `judge` is known to answer."""
+    iofold.answers.update(parse_json(answers_json))
 
 
 def evaluate(trace_json):
@@ -315,18 +350,82 @@ def evaluate(trace_json):
         return OUT_OF_MEMORY
     except (ValueError, RecursionError) as error:
         return error_result("exception", f"the trace can't be read: {safely(str, error)}")
-    # Equally for each call, whatever ran since the snapshot was taken.
-    seed_random(0)
     try:
-        return verdict_result(function(trace))
+        answer = verdict_result(function(trace))
     except BaseException as error:
         try:
-            return failure_result(error, source)
+            answer = failure_result(error, source)
         except MemoryError:
             return OUT_OF_MEMORY
+    return asking() or answer
+
+
+def asking():
+    """The question that suspends the run, whatever the eval made of that; or None."""
+    if iofold.asked is None:
+        return None
+    question, text = (quote(clean(part, iofold.TEXT_CHARS)) for part in iofold.asked)
+    return result(f'"asks":{{"question":{question},"text":{text}}}')
+
+
+# ---- Regular expressions that the eval will need. ----
+
+PATTERNS = 100
+# Functions of `re`, and where their flags are among the arguments.
+RE_FUNCTIONS = {"compile": 1, "search": 2, "match": 2, "fullmatch": 2, "findall": 2, "finditer": 2,
+                "split": 3, "sub": 4, "subn": 4}
+
+
+def compile_patterns(source, names):
+    """Compiles the patterns that functions of `re` are called with: each call would have to do it again.
+
+    It shows nowhere but in the time: `re` keeps what it has compiled.
+    """
+    try:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and is_of_re(node)]
+    except Exception:
+        return
+    for call in calls[:PATTERNS]:
+        try:
+            re.compile(value_of(call.args[0], names), flags_of(call))
+        except Exception:
+            pass  # The eval meets it where it stands.
+
+
+def is_of_re(call):
+    function = call.func
+    return (
+        isinstance(function, ast.Attribute)
+        and isinstance(function.value, ast.Name)
+        and function.value.id == "re"
+        and function.attr in RE_FUNCTIONS
+        and call.args
+    )
+
+
+def value_of(node, names):
+    value = node.value if isinstance(node, ast.Constant) else names.get(node.id)
+    if type(value) is not str or len(value) > 1_000:
+        raise TypeError("no pattern")
+    return value
+
+
+def flags_of(call):
+    at = RE_FUNCTIONS[call.func.attr]
+    for keyword in call.keywords:
+        if keyword.arg == "flags":
+            return flag(keyword.value)
+    return flag(call.args[at]) if len(call.args) > at else 0
+
+
+def flag(node):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return flag(node.left) | flag(node.right)
+    return re.RegexFlag[node.attr]
 
 
 # ---- The end of the snapshot. ----
+
 
 WARM_UP_SOURCE = '''
 """A criterion."""
@@ -348,7 +447,7 @@ WARM_UP_TRACE = (
 
 
 def warm_up():
-    for _ in range(3):
+    for _ in range(40):
         if load(WARM_UP_SOURCE) is not None:
             raise RuntimeError("the warm-up eval does not load")
         answer = evaluate(WARM_UP_TRACE)
@@ -357,14 +456,14 @@ def warm_up():
 
 
 def forget_the_build():
-    global loaded
-    loaded = None
+    global loaded, printed
+    loaded, printed, iofold.loaded = None, Printed(), False
     del sys.modules["eval"], sys.modules["_iofold_prelude"]
     sys.path.clear()
     sys.path_hooks.clear()
     sys.path_importer_cache.clear()
     sys.stdin = sys.__stdin__ = None
-    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = Nowhere()
+    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = printed
     linecache.updatecache = lambda *arguments: []
     warnings.simplefilter("ignore")
     re.purge()

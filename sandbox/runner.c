@@ -51,6 +51,7 @@ static PyObject *init_iofold(void) { return PyModule_Create(&definition); }
 /* ---- Booting, at build time. ---- */
 
 static PyObject *load_function;
+static PyObject *know_function;
 static PyObject *evaluate_function;
 
 static void die(const char *what) {
@@ -92,6 +93,50 @@ static void read_early(int index, const char *path) {
     early[index].size = (int)length;
 }
 
+/* ---- Memory. ---- */
+
+/* pymalloc's arenas, straight from the module's memory: `malloc` would round each up to twice its size. CPython's
+ * stack frames come this way too, in smaller pieces. */
+static struct arena {
+    struct arena *next;
+} *free_arenas;
+
+#define ARENA_BYTES 262144
+#define WASM_PAGE 65536
+
+static void *take_arena(void *self, size_t length) {
+    (void)self;
+    if (length != ARENA_BYTES) return malloc(length);
+    struct arena *arena = free_arenas;
+    if (arena != NULL) {
+        free_arenas = arena->next;
+        return arena;
+    }
+    size_t page = __builtin_wasm_memory_grow(0, ARENA_BYTES / WASM_PAGE);
+    return page == SIZE_MAX ? NULL : (void *)(page * WASM_PAGE);
+}
+
+static void give_arena(void *self, void *start, size_t length) {
+    (void)self;
+    if (length != ARENA_BYTES) {
+        free(start);
+        return;
+    }
+    struct arena *arena = start;
+    arena->next = free_arenas;
+    free_arenas = arena;
+}
+
+/* Free memory at rest, enough for a trace of some 100 KB: a call that finds it need not ask the host for more. */
+static void keep_spare_memory(void) {
+    enum { ARENAS = 6, BLOCKS = 4 };
+    void *arenas[ARENAS], *blocks[BLOCKS];
+    for (int i = 0; i < ARENAS; i++) arenas[i] = take_arena(NULL, ARENA_BYTES);
+    for (int i = 0; i < BLOCKS; i++) blocks[i] = malloc((WASM_PAGE << i) - 64);
+    for (int i = BLOCKS; i-- > 0;) free(blocks[i]);
+    for (int i = ARENAS; i-- > 0;) give_arena(NULL, arenas[i], ARENA_BYTES);
+}
+
 static void configure(PyConfig *config) {
     PyConfig_InitIsolatedConfig(config);
     config->site_import = 0;
@@ -120,6 +165,8 @@ static void boot_python(void) {
     read_early(0, "/code/encodings.__init__");
     read_early(1, "/code/encodings.aliases");
     read_early(2, "/code/encodings.utf_8");
+    PyObjectArenaAllocator allocator = {NULL, take_arena, give_arena};
+    PyObject_SetArenaAllocator(&allocator);
     PyImport_FrozenModules = early;
     PyImport_AppendInittab("_iofold", init_iofold);
     configure(&config);
@@ -140,13 +187,15 @@ EXPORT("initialize") void initialize(void) {
     boot_python();
     PyObject *prelude = boot_module("_iofold_prelude", "/code/prelude");
     load_function = PyObject_GetAttrString(prelude, "load");
+    know_function = PyObject_GetAttrString(prelude, "know");
     evaluate_function = PyObject_GetAttrString(prelude, "evaluate");
     PyObject *ready = PyObject_CallMethod(prelude, "finish", NULL);
-    if (load_function == NULL || evaluate_function == NULL || ready == NULL) die("the prelude");
+    if (PyErr_Occurred() || ready == NULL) die("the prelude");
     Py_DECREF(ready);
     Py_DECREF(prelude);
     memset(early_code, 0, sizeof early_code);
     memset(early, 0, sizeof early);
+    keep_spare_memory();
     clear_stack();
     seal();
 }
@@ -155,22 +204,29 @@ EXPORT("initialize") void initialize(void) {
 
 static PyObject *result;
 
-/* Calls `function` with the text at `bytes` (made by `alloc`, freed here) and keeps what it returns.
+/* Keeps what a function of the prelude returned.
  * 0: done, no result; 1: `result_ptr` and `result_len` give JSON; -1: the runner itself failed. */
-static int call(PyObject *function, char *bytes, size_t length) {
-    PyObject *text = PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)length, "replace");
-    free(bytes);
-    PyObject *answer = text == NULL ? NULL : PyObject_CallOneArg(function, text);
-    Py_XDECREF(text);
+static int keep(PyObject *answer) {
     PyErr_Clear();
     if (answer == NULL || (answer != Py_None && !PyBytes_Check(answer))) return -1;
     result = answer == Py_None ? NULL : answer;
     return result != NULL;
 }
 
+/* Calls `function` with the text at `bytes` (made by `alloc`, freed here). */
+static int call(PyObject *function, char *bytes, size_t length) {
+    PyObject *text = PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)length, "replace");
+    free(bytes);
+    PyObject *answer = text == NULL ? NULL : PyObject_CallOneArg(function, text);
+    Py_XDECREF(text);
+    return keep(answer);
+}
+
 EXPORT("alloc") void *alloc(size_t length) { return malloc(length ? length : 1); }
 
 EXPORT("load") int load(char *source, size_t length) { return call(load_function, source, length); }
+
+EXPORT("know") int know(char *answers, size_t length) { return call(know_function, answers, length); }
 
 EXPORT("evaluate") int evaluate(char *trace, size_t length) { return call(evaluate_function, trace, length); }
 

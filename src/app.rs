@@ -139,8 +139,8 @@ pub async fn build(config: Config) -> anyhow::Result<Service> {
         )
     })?;
     let address = listener.local_addr()?;
-    let cache_dir = config.cache_dir.clone();
-    let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&cache_dir)).await??;
+    let (worker, cache_dir) = (config.worker.clone(), config.cache_dir.clone());
+    let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&worker, &cache_dir)).await??;
     let db = Db::open(&config.database_url).await?;
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
     let playground = match config.wants_playground() {

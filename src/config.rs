@@ -9,6 +9,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::sandbox;
+
 /// Everything the service is told at start.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -28,6 +30,8 @@ pub struct Config {
     pub settings: Settings,
     /// Where compiled sandbox images are kept between starts.
     pub cache_dir: PathBuf,
+    /// The program that sandbox workers are started from: this one.
+    pub worker: PathBuf,
 }
 
 /// How to reach one Langfuse project.
@@ -202,6 +206,7 @@ impl Config {
             slack: slack(environment)?,
             settings: Settings::default(),
             cache_dir: cache_dir(environment),
+            worker: sandbox::this_program(),
         };
         config.check_pairing()?;
         let defaults = match config.wants_playground() {

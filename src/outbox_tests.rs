@@ -22,7 +22,10 @@ pub(crate) async fn app(slack: &ScriptedSlack, folder: &tempfile::TempDir, chann
         ),
     ];
     let environment = Environment::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)));
-    let config = Config::read(&environment).unwrap();
+    let mut config = Config::read(&environment).unwrap();
+    // `cargo test` builds the program too, one folder above its tests.
+    let tests = std::env::current_exe().unwrap();
+    config.worker = tests.ancestors().nth(2).unwrap().join("iofold");
     crate::app::build(config).await.unwrap().app
 }
 

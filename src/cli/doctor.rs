@@ -6,6 +6,7 @@ use super::Failure;
 use crate::config::{Config, Environment};
 use crate::domain::Verdict;
 use crate::sandbox::Sandbox;
+use crate::sandbox::walls::WallState;
 use crate::store::Db;
 use crate::{langfuse, slack};
 
@@ -14,7 +15,7 @@ use crate::{langfuse, slack};
 pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
     let config = Config::read(environment).map_err(|error| Failure::Usage(error.into()))?;
     let checks = [
-        said("Sandbox", sandbox(&config)),
+        sandbox(&config),
         said("Database", database(&config).await),
         said("Langfuse", langfuse(&config).await),
         said("Slack", slack(&config).await),
@@ -33,8 +34,20 @@ fn said(what: &str, check: anyhow::Result<impl Display>) -> bool {
     check.is_ok()
 }
 
-fn sandbox(config: &Config) -> anyhow::Result<String> {
-    let sandbox = Sandbox::open(&config.cache_dir)?;
+fn sandbox(config: &Config) -> bool {
+    let sandbox = match Sandbox::open(&config.worker, &config.cache_dir) {
+        Ok(sandbox) => sandbox,
+        Err(error) => return said("Sandbox", Err::<String, _>(error.into())),
+    };
+    let probed = said("Sandbox", probe(&sandbox));
+    match sandbox.walls() {
+        Ok(walls) => walls.iter().for_each(|state| println!("{}", wall(state))),
+        Err(error) => return said("Sandbox walls", Err::<String, _>(error.into())),
+    }
+    probed
+}
+
+fn probe(sandbox: &Sandbox) -> anyhow::Result<String> {
     let source = "def evaluate(trace):\n    return trace[\"id\"] == \"probe\"\n";
     let outcome = sandbox.evaluate(source, "{\"id\": \"probe\"}");
     anyhow::ensure!(
@@ -42,10 +55,17 @@ fn sandbox(config: &Config) -> anyhow::Result<String> {
         "the probe eval did not pass: {:?}",
         outcome.result
     );
-    Ok(format!(
-        "runs Python, {} µs for the probe",
-        outcome.duration_us
-    ))
+    let duration = outcome.duration_us;
+    Ok(format!("runs Python, {duration} µs for the probe"))
+}
+
+/// A wall that this system lacks is no failure: evals run, behind fewer walls.
+fn wall(state: &WallState) -> String {
+    let (wall, cost) = (state.wall, state.wall.cost());
+    match &state.why {
+        None => format!("ok      Sandbox wall: {wall}"),
+        Some(why) => format!("WARNING Sandbox wall: {wall}: {why}. Without it, {cost}"),
+    }
 }
 
 async fn database(config: &Config) -> anyhow::Result<String> {
@@ -88,5 +108,27 @@ fn not_configured(config: &Config) -> String {
     match config.wants_playground() {
         true => "not configured; the playground stands in".to_owned(),
         false => "not configured; see .env.example".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::walls::Wall;
+
+    #[test]
+    fn a_wall_that_the_kernel_lacks_is_a_warning_with_its_cost() {
+        let mut state = WallState {
+            wall: Wall::LandlockFiles,
+            stands: false,
+            why: Some("the kernel has no Landlock".to_owned()),
+        };
+        assert_eq!(
+            wall(&state),
+            "WARNING Sandbox wall: no files (Landlock): the kernel has no Landlock. Without it, only seccomp \
+             keeps code that breaks out from files"
+        );
+        (state.stands, state.why) = (true, None);
+        assert_eq!(wall(&state), "ok      Sandbox wall: no files (Landlock)");
     }
 }

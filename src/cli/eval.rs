@@ -12,7 +12,7 @@ use crate::config::{self, Environment};
 use crate::domain::{ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError};
 use crate::generate::{self, CROSS_VALIDATE_BELOW, Generation, InducedEval};
 use crate::report::{self, Evidence, Judged, People, Report};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, this_program};
 
 /// Traces read, run and written before the next are read: memory stays bounded.
 const BATCH: usize = 256;
@@ -286,7 +286,7 @@ fn out_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
 
 fn sandbox(environment: &Environment) -> Result<Sandbox, Failure> {
     let spinner = progress("preparing the sandbox", Some(Duration::from_millis(100)));
-    let sandbox = Sandbox::open(&config::cache_dir(environment));
+    let sandbox = Sandbox::open(&this_program(), &config::cache_dir(environment));
     spinner.finish_and_clear();
     Ok(sandbox.map_err(anyhow::Error::from)?)
 }

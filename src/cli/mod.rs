@@ -14,6 +14,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Environment};
+use crate::sandbox::worker;
+#[cfg(target_os = "linux")]
+use crate::sandbox::{attempts, walls::Shut};
 
 /// Whose fault a failure is; the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,16 @@ struct Command {
 
 #[derive(Subcommand)]
 enum What {
+    #[command(flatten)]
+    Asked(Asked),
+    /// A process that runs evals for another one, on descriptor 0
+    #[command(hide = true)]
+    SandboxWorker(SandboxWorker),
+}
+
+/// What a person asks for.
+#[derive(Subcommand)]
+enum Asked {
     /// Run the service; with nothing configured, with the playground
     Serve,
     /// Check each connection and say what to fix
@@ -69,6 +82,28 @@ enum What {
     /// Make, run and measure evals on files
     #[command(subcommand)]
     Eval(EvalCommand),
+}
+
+#[derive(Args)]
+struct SandboxWorker {
+    /// The guest's machine code
+    code: PathBuf,
+    /// The guest's memory after boot
+    image: PathBuf,
+    /// With these walls up, try one thing instead that a worker must not be able to do
+    #[cfg(target_os = "linux")]
+    #[arg(long)]
+    attempt: Option<Shut>,
+}
+
+impl SandboxWorker {
+    fn run(self) -> ! {
+        #[cfg(target_os = "linux")]
+        if let Some(shut) = self.attempt {
+            attempts::run(self.code, self.image, shut);
+        }
+        worker::run(self.code, self.image)
+    }
 }
 
 #[derive(Subcommand)]
@@ -125,7 +160,12 @@ struct Report {
 
 /// Runs the command that the arguments name; the exit code says how it went.
 pub fn main() -> ExitCode {
-    match run(&Command::parse()) {
+    let done = match Command::parse().what {
+        // It must not come to know what the others read first: the environment and `.env`.
+        What::SandboxWorker(arguments) => arguments.run(),
+        What::Asked(asked) => run(&asked),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::NoEval | Failure::Quiet(_)) {
@@ -136,17 +176,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<(), Failure> {
+fn run(asked: &Asked) -> Result<(), Failure> {
     let environment = Environment::of_process().map_err(Failure::Usage)?;
-    let serving = matches!(command.what, What::Serve);
+    let serving = matches!(asked, Asked::Serve);
     let otherwise = if serving { "iofold=info,warn" } else { "error" };
     log_to_stderr(config::log_filter(&environment).unwrap_or(otherwise))?;
-    match &command.what {
-        What::Serve => serve::serve(&environment),
-        What::Doctor => doctor::doctor(&environment),
-        What::Eval(EvalCommand::Generate(arguments)) => eval::generate(&environment, arguments),
-        What::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
-        What::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
+    match asked {
+        Asked::Serve => serve::serve(&environment),
+        Asked::Doctor => doctor::doctor(&environment),
+        Asked::Eval(EvalCommand::Generate(arguments)) => eval::generate(&environment, arguments),
+        Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
+        Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
     }
 }
 

@@ -102,6 +102,8 @@ pub struct RunError {
 pub struct Outcome {
     /// The verdict and its reason (at most 2,000 characters, may be empty), or the error.
     pub result: Result<(Verdict, String), RunError>,
+    /// What the eval printed: at most 4,000 characters and an ellipsis.
+    pub printed: String,
     /// Wall time of the call, in microseconds.
     pub duration_us: u64,
     /// Fuel used; the same for the same eval and trace on every machine.

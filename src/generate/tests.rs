@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,12 +11,15 @@ use super::reading::{Reading, Source};
 use super::vocabulary::{ENDINGS, PATTERNS, PHRASE_LISTS};
 use super::*;
 use crate::domain::{Class, EvalSource, LabelledTrace, Outcome, Thumb, Trace, Verdict};
-use crate::sandbox::Sandbox;
+use crate::sandbox::cache;
+use crate::sandbox::guest::{Guest, engine};
+use crate::sandbox::protocol::{Job, Reply};
 
-fn sandbox() -> &'static Sandbox {
-    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sandbox-cache");
-    SANDBOX.get_or_init(|| Sandbox::open(&cache).unwrap())
+/// In this process: there is no program to start workers from.
+fn guest() -> &'static Mutex<Guest> {
+    static GUEST: OnceLock<Mutex<Guest>> = OnceLock::new();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sandbox-cache");
+    GUEST.get_or_init(|| Mutex::new(Guest::open(&cache::prepare(&kept).unwrap()).unwrap()))
 }
 
 fn trace(request: &str, answer: &str) -> Trace {
@@ -164,7 +167,24 @@ fn single(measure: Measure, at_least: bool, when_met: Class) -> RuleList {
 
 /// The eval's outcome on a trace, as users get it.
 fn run(source: &EvalSource, trace: &Trace) -> Outcome {
-    sandbox().evaluate(source.as_str(), &trace.to_json())
+    let trace = trace.to_json();
+    let job = Job {
+        source: source.as_str(),
+        trace: &trace,
+        answers: "{}",
+        fuel: engine::FUEL,
+        memory_bytes: engine::MEMORY_BYTES as u64,
+    };
+    let mut guest = guest().lock().unwrap_or_else(PoisonError::into_inner);
+    match guest.evaluate(&job).unwrap() {
+        Reply::Done(done) => Outcome {
+            result: done.result,
+            printed: done.printed,
+            duration_us: done.duration_us,
+            fuel: done.fuel,
+        },
+        Reply::Asks(question) => panic!("rules ask nobody: {question:?}"),
+    }
 }
 
 #[track_caller]

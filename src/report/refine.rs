@@ -156,6 +156,7 @@ mod tests {
         };
         Outcome {
             result: verdict.map(|v| (v, String::new())).ok_or_else(error),
+            printed: String::new(),
             duration_us: 0,
             fuel: 0,
         }

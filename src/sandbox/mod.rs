@@ -1,36 +1,53 @@
 //! Runs an eval's Python on one trace, in a fresh CPython that can reach nothing.
 //!
 //! In: an eval's source and one trace, schema version 1, as JSON text; both are hostile. Out: an
-//! [`Outcome`]: a verdict with its reason, or an error that says whose fault it is. The guest is
-//! `sandbox/python.wasm.zst`, a snapshot of CPython after boot and imports (`sandbox/README.md`).
+//! [`Outcome`]: a verdict with its reason, or an error that says whose fault it is.
 //!
-//! What must stay true: every call has an instance of its own; the guest is given no import that does
-//! anything; fuel, wall clock and memory are limited; what the guest answers is hostile bytes.
+//! Two walls. The first is [`guest`]: CPython as wasm, which imports nothing. The second is the [`worker`] that
+//! the guest runs in: a process of this same program, which gave up files, network, environment and nearly all
+//! system calls ([`walls`]) before it read anything hostile. This process sends it jobs and believes nothing
+//! that comes back ([`protocol`]).
+//!
+//! What must stay true: every call has an instance of its own; no worker sees the traces of two tenants; fuel,
+//! wall clock and memory are limited; the same eval, trace and answers give the same outcome and use the same
+//! fuel, on whatever worker.
 
-mod answer;
-mod cache;
-mod call;
-mod engine;
-mod gate;
+mod answers;
+mod artefact;
+#[cfg(target_os = "linux")]
+pub mod attempts;
+pub mod cache;
+pub mod guest;
+mod in_order;
+mod places;
+mod pool;
+mod process;
+pub mod protocol;
+pub mod walls;
+pub mod worker;
 
-#[cfg(test)]
-mod tests;
-
+use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use sha2::{Digest, Sha256};
-use wasmtime::{Engine, InstancePre};
+use std::thread;
+use std::time::Duration;
 
 use crate::domain::{ErrorKind, Outcome, RunError};
-use call::{Call, CallState};
-use gate::Gate;
+pub use answers::Answers;
+pub use artefact::interpreter;
+use guest::engine;
+use places::Tenant;
+pub use pool::Counts;
+use pool::{CallError, Pool};
+use process::Failure;
+use protocol::{ANSWERS_BYTES, Job, Question, Reply, SOURCE_BYTES, TRACE_BYTES};
+use walls::WallState;
 
-/// The guest, compressed: made by `sandbox/build.sh`.
-const GUEST: &[u8] = include_bytes!("../../sandbox/python.wasm.zst");
-/// What `sandbox/build.sh` wrote down about it, as `sha256sum` prints.
-const GUEST_SUMS: &str = include_str!("../../sandbox/SHA256SUMS");
+/// Worker processes: one a core, but no more than this; each takes some 30 MB.
+const MOST_WORKERS: usize = 16;
+/// Traces taken ahead for each worker by [`Sandbox::evaluate_in_order`]: enough that a slow one holds nobody up.
+const AHEAD: usize = 4;
 
 /// Limits for one call.
 #[derive(Clone, Debug)]
@@ -40,15 +57,13 @@ pub struct Limits {
     pub fuel: u64,
     /// Wall clock for one call, a backstop behind the fuel. Over it: [`ErrorKind::Deadline`].
     pub deadline: Duration,
-    /// Bytes of guest memory, at most [`engine::MEMORY_BYTES`]. CPython at rest takes 13 MiB of them. Over
+    /// Bytes of guest memory, at most 128 MiB. CPython at rest takes 13 MiB of them. Over
     /// it: [`ErrorKind::Memory`].
     pub memory_bytes: usize,
-    /// Bytes of an eval's source. Over it: [`ErrorKind::Syntax`].
+    /// Bytes of an eval's source, at most 256 KiB. Over it: [`ErrorKind::Syntax`].
     pub source_bytes: usize,
-    /// Bytes of a trace's JSON. Over it: [`ErrorKind::TraceTooLarge`].
+    /// Bytes of a trace's JSON, at most 8 MiB. Over it: [`ErrorKind::TraceTooLarge`].
     pub trace_bytes: usize,
-    /// Characters (code points) of a reason; the rest is cut. The guest itself cuts at 2,000.
-    pub reason_chars: usize,
 }
 
 impl Default for Limits {
@@ -58,9 +73,8 @@ impl Default for Limits {
             fuel: engine::FUEL,
             deadline: Duration::from_secs(5),
             memory_bytes: engine::MEMORY_BYTES,
-            source_bytes: 256 << 10,
-            trace_bytes: 8 << 20,
-            reason_chars: 2_000,
+            source_bytes: SOURCE_BYTES,
+            trace_bytes: TRACE_BYTES,
         }
     }
 }
@@ -79,6 +93,12 @@ pub enum SandboxError {
         /// The directory.
         path: PathBuf,
     },
+    /// Files for workers can't be written.
+    #[error("the sandbox's files can't be written")]
+    Cache(#[from] io::Error),
+    /// A worker process does not start; it may have said why.
+    #[error("a sandbox worker can't start: {0}")]
+    Worker(String),
     /// The engine failed: no memory to reserve, or a platform it does not know.
     #[error("the sandbox engine failed")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -90,38 +110,61 @@ impl From<wasmtime::Error> for SandboxError {
     }
 }
 
-/// A compiled guest, ready for calls. Cheap to clone; clones share the engine.
-#[derive(Clone)]
-pub struct Sandbox {
-    shared: Arc<Shared>,
-    limits: Limits,
+/// This program, as a worker is started from it: also after its file was replaced by a newer version.
+pub fn this_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        return PathBuf::from("/proc/self/exe");
+    }
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("iofold"))
 }
 
-struct Shared {
-    engine: Engine,
-    guest: InstancePre<CallState>,
-    gate: Gate,
+/// The error and its causes, in one line.
+fn with_causes(error: SandboxError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}
+
+/// What came of one step of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// The eval ended.
+    Done(Outcome),
+    /// It asks `judge`. The call is to be made again with the answer; no worker waits for it.
+    Asks(Question),
+}
+
+/// Where evals run. Cheap to clone; clones share the workers.
+#[derive(Clone)]
+pub struct Sandbox {
+    pool: Arc<Pool>,
+    limits: Limits,
+    tenant: Tenant,
 }
 
 impl Sandbox {
-    /// Loads the compiled guest from `cache_dir`, or compiles it (seconds) and caches it there.
+    /// Starts the workers, one a core, from this program; the guest's files are kept in `cache_dir`.
     ///
-    /// The directory is made if need be, and must be writable by this user alone: what lies in it is machine
-    /// code that this process runs. Where nothing can be written, every start compiles.
-    pub fn open(cache_dir: &Path) -> Result<Self, SandboxError> {
-        verify_guest()?;
-        let engine = Engine::new(&engine::config())?;
-        let module = cache::load_or_compile(&engine, cache_dir, guest_sum())?;
-        let guest = engine::link(&engine, &module)?;
-        engine::start_ticking(&engine)?;
-        let shared = Shared {
-            engine,
-            guest,
-            gate: Gate::new(engine::calls_at_once()),
-        };
+    /// # Errors
+    /// The guest is damaged, its files can't be made or trusted, or a worker does not start.
+    pub fn open(worker: &Path, cache_dir: &Path) -> Result<Self, SandboxError> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self::open_with_workers(worker, cache_dir, cores.min(MOST_WORKERS))
+    }
+
+    /// The same with so many workers.
+    ///
+    /// # Errors
+    /// As [`Sandbox::open`].
+    pub fn open_with_workers(
+        worker: &Path,
+        cache_dir: &Path,
+        workers: usize,
+    ) -> Result<Self, SandboxError> {
+        let artefacts = cache::prepare(cache_dir)?;
+        let pool = Pool::start(worker.to_owned(), artefacts, workers.max(1))?;
         Ok(Self {
-            shared: Arc::new(shared),
+            pool: Arc::new(pool),
             limits: Limits::default(),
+            tenant: None,
         })
     }
 
@@ -130,71 +173,124 @@ impl Sandbox {
         Self { limits, ..self }
     }
 
-    /// Runs `source` on one trace (schema version 1 JSON text) in a fresh instance.
-    ///
-    /// Blocking: call it on a blocking thread with at least 2 MiB of stack. More calls at once than
-    /// the pool has slots wait for each other.
-    pub fn evaluate(&self, source: &str, trace_json: &str) -> Outcome {
-        if let Some(refusal) = self.refuse(source, trace_json) {
-            return Outcome {
-                result: Err(refusal),
-                duration_us: 0,
-                fuel: 0,
-            };
-        }
-        let _slot = self.shared.gate.enter();
-        let start = Instant::now();
-        let (result, fuel) =
-            match Call::start(&self.shared.engine, &self.shared.guest, &self.limits) {
-                Ok(call) => call.evaluate(source, trace_json),
-                Err(error) => (Err(call::host_error(&error)), 0),
-            };
-        Outcome {
-            result,
-            duration_us: start.elapsed().as_micros() as u64,
-            fuel,
+    /// The same sandbox for the traces of one tenant: its workers see no other's.
+    pub fn for_tenant(&self, tenant: &str) -> Self {
+        Self {
+            tenant: Some(tenant.into()),
+            ..self.clone()
         }
     }
 
-    fn refuse(&self, source: &str, trace_json: &str) -> Option<RunError> {
-        let too_large = |kind, what: &str, bytes, limit| {
-            let message = format!("the {what} has {bytes} bytes; the limit is {limit}");
-            (bytes > limit).then_some(RunError { kind, message })
+    /// Names the guest, for receipts and caches: hex SHA-256.
+    pub fn interpreter() -> &'static str {
+        interpreter()
+    }
+
+    /// What happened since the start, of all tenants.
+    pub fn counts(&self) -> Counts {
+        self.pool.counts()
+    }
+
+    /// What a worker is locked in by, asked of one that is started for this.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn walls(&self) -> Result<Vec<WallState>, SandboxError> {
+        self.pool.ready().map(|ready| ready.walls)
+    }
+
+    /// Runs `source` on one trace (schema version 1 JSON text) in a fresh instance. Blocks. A question to `judge`
+    /// is an error: nobody is asked.
+    pub fn evaluate(&self, source: &str, trace_json: &str) -> Outcome {
+        match self.step(source, trace_json, &Answers::default()) {
+            Step::Done(outcome) => outcome,
+            Step::Asks(_) => no_outcome(RunError {
+                kind: ErrorKind::JudgeUnavailable,
+                message: "no LLM is configured, so judge() can't answer".to_owned(),
+            }),
+        }
+    }
+
+    /// The same, with what `judge` is known to answer.
+    pub fn step(&self, source: &str, trace_json: &str, answers: &Answers) -> Step {
+        let answers = answers.to_json();
+        if let Some(refused) = self.refuse(source, trace_json, &answers) {
+            return Step::Done(no_outcome(refused));
+        }
+        let job = Job {
+            source,
+            trace: trace_json,
+            answers: &answers,
+            fuel: self.limits.fuel,
+            memory_bytes: self.limits.memory_bytes as u64,
         };
-        too_large(
-            ErrorKind::Syntax,
-            "eval's source",
-            source.len(),
-            self.limits.source_bytes,
-        )
-        .or_else(|| {
-            too_large(
-                ErrorKind::TraceTooLarge,
-                "trace",
-                trace_json.len(),
-                self.limits.trace_bytes,
-            )
+        match self.pool.call(&self.tenant, &job, self.limits.deadline) {
+            Ok(Reply::Asks(question)) => Step::Asks(question),
+            Ok(Reply::Done(done)) => Step::Done(Outcome {
+                result: done.result,
+                printed: done.printed,
+                duration_us: done.duration_us,
+                fuel: done.fuel,
+            }),
+            Err(error) => Step::Done(no_outcome(self.explain(error))),
+        }
+    }
+
+    /// [`Sandbox::evaluate`] on many traces, on all workers at once. `each` gets them on this thread, in their
+    /// order, and may end it; few are read ahead of it.
+    pub fn evaluate_in_order<T: Send>(
+        &self,
+        source: &str,
+        traces: impl Iterator<Item = (T, String)> + Send,
+        mut each: impl FnMut(T, String, Outcome) -> ControlFlow<()>,
+    ) {
+        let workers = self.pool.workers();
+        in_order::in_order(
+            workers,
+            workers * AHEAD,
+            traces,
+            |(_, trace)| self.evaluate(source, trace),
+            |(of, trace), outcome| each(of, trace, outcome),
+        );
+    }
+
+    fn refuse(&self, source: &str, trace: &str, answers: &str) -> Option<RunError> {
+        let (source_limit, trace_limit) = (
+            self.limits.source_bytes.min(SOURCE_BYTES),
+            self.limits.trace_bytes.min(TRACE_BYTES),
+        );
+        [
+            (ErrorKind::Syntax, "eval's source", source, source_limit),
+            (ErrorKind::TraceTooLarge, "trace", trace, trace_limit),
+            (ErrorKind::Host, "list of answers", answers, ANSWERS_BYTES),
+        ]
+        .into_iter()
+        .find(|(_, _, text, limit)| text.len() > *limit)
+        .map(|(kind, what, text, limit)| RunError {
+            kind,
+            message: format!("the {what} has {} bytes; the limit is {limit}", text.len()),
         })
     }
-}
 
-/// Checks that the guest in this binary is the one `SHA256SUMS` names.
-fn verify_guest() -> Result<(), SandboxError> {
-    let sum = hex::encode(Sha256::digest(GUEST));
-    if sum == guest_sum() {
-        return Ok(());
+    fn explain(&self, error: CallError) -> RunError {
+        match error {
+            CallError::Failed(Failure::Hung) => RunError {
+                kind: ErrorKind::Deadline,
+                message: format!("the eval took longer than {:?}", self.limits.deadline),
+            },
+            error => RunError {
+                kind: ErrorKind::Host,
+                message: format!("{:#}", anyhow::Error::from(error)),
+            },
+        }
     }
-    Err(SandboxError::Guest(format!(
-        "its SHA-256 is {sum}, and SHA256SUMS says {}",
-        guest_sum()
-    )))
 }
 
-/// SHA-256 of the compressed guest in hexadecimal, as `SHA256SUMS` has it; empty if it has none.
-fn guest_sum() -> &'static str {
-    let line = GUEST_SUMS
-        .lines()
-        .find(|line| line.ends_with("python.wasm.zst"));
-    line.and_then(|line| line.split_whitespace().next())
-        .unwrap_or_default()
+fn no_outcome(error: RunError) -> Outcome {
+    Outcome {
+        result: Err(error),
+        printed: String::new(),
+        duration_us: 0,
+        fuel: 0,
+    }
 }

@@ -414,7 +414,8 @@ fn doctor_checks_what_there_is_and_names_what_fails() {
     assert_eq!(broken.status.code(), Some(3));
     let said = String::from_utf8_lossy(&broken.stdout).into_owned();
     for line in [
-        "ok      Sandbox",
+        "ok      Sandbox: runs Python",
+        "ok      Sandbox wall: empty environment",
         "ok      Database",
         "FAILED  Langfuse",
         "FAILED  Slack",

@@ -8,6 +8,7 @@ mod flow;
 mod handover;
 mod migrations;
 mod refusals;
+mod sandbox;
 mod sdk_langfuse;
 mod sdk_slack;
 mod shutdown;

@@ -179,7 +179,8 @@ impl Stage {
     /// Starts the service in this process.
     pub async fn start(&self) -> Running {
         let environment = Environment::from_pairs(self.environment());
-        let config = Config::read(&environment).expect("the configuration is complete");
+        let mut config = Config::read(&environment).expect("the configuration is complete");
+        config.worker = env!("CARGO_BIN_EXE_iofold").into();
         let service = app::build(config).await.expect("the service builds");
         let app = service.app.clone();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,0 +1,33 @@
+//! The engine: how guests are compiled, and what they may cost.
+
+use wasmtime::{Config, Engine, Module};
+
+/// 128 MiB: CPython at rest takes 13, and the largest trace (8 MiB) of tool calls fits, parsed.
+pub const MEMORY_BYTES: usize = 128 << 20;
+/// About 2 s on a core that does 11 billion units a second of sorting and formatting, 13 of `json`, 12
+/// of `re.findall`, 15 of an empty loop, 23 of long integers (measured on one core of a 2-core machine).
+pub const FUEL: u64 = 25_000_000_000;
+/// 1 MiB of the process's 8. The guest's own C recursion limit is reached first.
+const STACK_BYTES: usize = 1 << 20;
+
+/// The settings of every engine. A change here makes the cached code another file.
+pub fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_backtrace_max_frames(None)
+        .max_wasm_stack(STACK_BYTES);
+    config
+}
+
+/// Compiled code from `path`, mapped.
+#[expect(
+    unsafe_code,
+    reason = "precompiled code is loaded as it is; compiling it takes seconds"
+)]
+pub fn load(engine: &Engine, path: &std::path::Path) -> wasmtime::Result<Module> {
+    // SAFETY: `cache::prepare` gave this path; it checked that only this user could have written the file.
+    unsafe { Module::deserialize_file(engine, path) }
+}

@@ -1,0 +1,212 @@
+//! A worker process, as the service sees it.
+
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::SandboxError;
+use super::cache::Artefacts;
+use super::protocol::{Frames, Greeting, Job, ProtocolError, Ready, Reply};
+
+/// A start takes some 30 ms; a machine that needs longer than this has other troubles.
+const START_WITHIN: Duration = Duration::from_secs(30);
+/// Added to a deadline, for the way there and back on a busy machine.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Why a worker is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The process ended, or its connection did.
+    #[error("it died ({0})")]
+    Died(String),
+    /// The answer did not come in time.
+    #[error("it was still busy at the deadline")]
+    Hung,
+    /// The answer is none.
+    #[error("it answered nonsense: {0}")]
+    Nonsense(ProtocolError),
+}
+
+/// A running worker. Killed when it is dropped.
+pub struct Process {
+    child: Child,
+    socket: UnixStream,
+    frames: Frames,
+}
+
+impl Process {
+    /// Starts `program` as a worker, which is not locked in yet. It ends with the thread that calls this.
+    pub fn spawn(program: &Path, artefacts: &Artefacts, arguments: &[&str]) -> io::Result<Self> {
+        let (socket, theirs) = UnixStream::pair()?;
+        let child = Command::new(program)
+            .arg0("iofold")
+            .arg("sandbox-worker")
+            .args([&artefacts.code, &artefacts.image])
+            .args(arguments)
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self {
+            child,
+            socket,
+            frames: Frames::of_host(),
+        })
+    }
+
+    /// Runs one job.
+    ///
+    /// # Errors
+    /// The worker must not be used again.
+    pub fn call(&mut self, job: &Job<'_>, deadline: Duration) -> Result<Reply, Failure> {
+        let start = Instant::now();
+        let mut timed = Timed::new(&self.socket, deadline + GRACE);
+        let replied = self
+            .frames
+            .write(&mut timed, job)
+            .and_then(|()| self.frames.read(&mut timed))
+            .and_then(|reply: Reply| reply.check(job.fuel, start.elapsed()).map(|()| reply));
+        replied.map_err(|error| self.failure(error))
+    }
+
+    /// Waits until the worker is locked in.
+    pub fn greet(&mut self) -> Result<Ready, SandboxError> {
+        let mut timed = Timed::new(&self.socket, START_WITHIN);
+        match self.frames.read::<Greeting>(&mut timed) {
+            Ok(Ok(ready)) => Ok(ready),
+            Ok(Err(reason)) => Err(SandboxError::Worker(reason)),
+            Err(error) => Err(SandboxError::Worker(self.failure(error).to_string())),
+        }
+    }
+
+    /// Sends some other message and waits for what is answered.
+    #[cfg(target_os = "linux")]
+    pub fn ask<T: DeserializeOwned>(
+        &mut self,
+        message: &impl Serialize,
+        within: Duration,
+    ) -> Result<T, ProtocolError> {
+        let mut timed = Timed::new(&self.socket, within);
+        self.frames.write(&mut timed, message)?;
+        self.frames.read(&mut timed)
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn end_within(&mut self, within: Duration) -> Result<ExitStatus, SandboxError> {
+        let until = Instant::now() + within;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Err(SandboxError::Worker(Failure::Hung.to_string()))
+    }
+
+    fn failure(&mut self, error: ProtocolError) -> Failure {
+        match error {
+            ProtocolError::TimedOut => Failure::Hung,
+            ProtocolError::Closed | ProtocolError::Io(_) => Failure::Died(self.end()),
+            error => Failure::Nonsense(error),
+        }
+    }
+
+    /// How the process ended. Its connection is closed, so it should have by now.
+    fn end(&mut self) -> String {
+        match self.end_within(GRACE) {
+            Ok(status) => status.to_string(),
+            Err(_) => "it closed its connection".to_owned(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already. Waiting leaves no zombie.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A socket that has until a moment, however often it is read or written in between.
+struct Timed<'a> {
+    socket: &'a UnixStream,
+    until: Instant,
+}
+
+impl<'a> Timed<'a> {
+    fn new(socket: &'a UnixStream, within: Duration) -> Self {
+        let until = Instant::now() + within;
+        Self { socket, until }
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        match left.is_zero() {
+            true => Err(io::ErrorKind::TimedOut.into()),
+            false => Ok(left),
+        }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.read(into)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.socket.write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Starts workers, on a thread of its own: a worker ends with the thread that started it.
+pub struct Starter {
+    requests: mpsc::Sender<mpsc::SyncSender<io::Result<Process>>>,
+}
+
+impl Starter {
+    /// For workers that run `program` on `artefacts`.
+    pub fn new(program: PathBuf, artefacts: Arc<Artefacts>) -> io::Result<Self> {
+        let (requests, receiver) = mpsc::channel::<mpsc::SyncSender<_>>();
+        let serve = move || {
+            for request in receiver {
+                // Whoever asked may be gone: then the worker is dropped.
+                let _ = request.send(Process::spawn(&program, &artefacts, &[]));
+            }
+        };
+        thread::Builder::new()
+            .name("sandbox-starter".to_owned())
+            .spawn(serve)?;
+        Ok(Self { requests })
+    }
+
+    /// A worker that is locked in and waits for jobs.
+    pub fn start(&self) -> Result<(Process, Ready), SandboxError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let gone = || SandboxError::Worker("the thread that starts workers is gone".to_owned());
+        self.requests.send(answer).map_err(|_| gone())?;
+        let started = answered.recv().map_err(|_| gone())?;
+        let mut process = started
+            .map_err(|error| SandboxError::Worker(format!("it can't be started: {error}")))?;
+        let ready = process.greet()?;
+        Ok((process, ready))
+    }
+}

@@ -1,0 +1,144 @@
+//! A worker process: locks itself in, then runs evals for the service until the service closes the connection.
+//!
+//! In: [`Job`]s on descriptor 0, a socket. Out: a [`Greeting`], then a [`Reply`](super::protocol::Reply) to each
+//! job, on the same socket. It has one thread and no clock: fuel ends a call, and the service ends a worker.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use super::cache::Artefacts;
+use super::guest::{Guest, engine};
+use super::protocol::{Frames, Greeting, Job, ProtocolError, Ready, Reply};
+use super::walls::{self, Shut, WallState};
+use super::{SandboxError, with_causes};
+use crate::domain::Verdict;
+
+/// Why a worker ended: its exit code, for the service's log.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    /// The service closed the connection.
+    Closed = 0,
+    /// It never came to read a job; the greeting says why.
+    NotReady = 1,
+    /// The service sent what is no job.
+    Protocol = 2,
+    /// The guest can't be used any more.
+    Guest = 3,
+    /// A bug in here.
+    Panic = 4,
+}
+
+/// Runs a worker with what [`super::cache::prepare`] left in these files; ends the process.
+pub fn run(code: PathBuf, image: PathBuf) -> ! {
+    let mut frames = Frames::of_worker();
+    match start(code, image, &mut frames, Shut::All) {
+        // The guest is not dropped: nothing can be closed any more.
+        Ok(mut guest) => exit(serve(&mut guest, &mut frames)),
+        Err(end) => exit(end),
+    }
+}
+
+/// Locks the process in and greets the service.
+pub(super) fn start(
+    code: PathBuf,
+    image: PathBuf,
+    frames: &mut Frames,
+    shut: Shut,
+) -> Result<Guest, End> {
+    // A message would go to whatever is descriptor 2 by now.
+    std::panic::set_hook(Box::new(|_| exit(End::Panic)));
+    let locked_in = lock_in(&Artefacts::at(code, image), shut);
+    let (greeting, guest): (Greeting, _) = match locked_in {
+        Ok((guest, walls)) => (Ok(Ready { walls }), Ok(guest)),
+        Err(error) => (Err(with_causes(error)), Err(End::NotReady)),
+    };
+    frames.write(&mut Socket, &greeting).map_err(end_of)?;
+    guest
+}
+
+/// Everything is opened between the walls that need nothing open and those that let nothing be opened.
+fn lock_in(artefacts: &Artefacts, shut: Shut) -> Result<(Guest, Vec<WallState>), SandboxError> {
+    let mut walls = Vec::new();
+    if shut != Shut::Nothing {
+        walls.extend(walls::leave_the_service());
+    }
+    let mut guest = Guest::open(artefacts)?;
+    probe(&mut guest)?;
+    if shut != Shut::Nothing {
+        walls.extend(walls::shut_the_door());
+    }
+    if shut == Shut::All {
+        walls.push(walls::allow_only_needed_calls());
+    }
+    Ok((guest, walls))
+}
+
+/// A first call: what is made on first use is there before the door shuts, and the guest is whole.
+fn probe(guest: &mut Guest) -> Result<(), SandboxError> {
+    let job = Job {
+        source: "def evaluate(trace):\n    return True\n",
+        trace: "{}",
+        answers: "{}",
+        fuel: engine::FUEL,
+        memory_bytes: engine::MEMORY_BYTES as u64,
+    };
+    match guest.evaluate(&job)? {
+        Reply::Done(done) if done.result == Ok((Verdict::Pass, String::new())) => Ok(()),
+        reply => Err(SandboxError::Guest(format!(
+            "its first answer is {reply:?}"
+        ))),
+    }
+}
+
+fn serve(guest: &mut Guest, frames: &mut Frames) -> End {
+    loop {
+        if let Err(end) = answer(guest, frames) {
+            return end;
+        }
+    }
+}
+
+fn answer(guest: &mut Guest, frames: &mut Frames) -> Result<(), End> {
+    let job: Job<'_> = frames.read(&mut Socket).map_err(end_of)?;
+    let reply = guest.evaluate(&job).map_err(|_| End::Guest)?;
+    frames.write(&mut Socket, &reply).map_err(end_of)
+}
+
+fn end_of(error: ProtocolError) -> End {
+    match error {
+        ProtocolError::Closed => End::Closed,
+        _ => End::Protocol,
+    }
+}
+
+/// Descriptor 0, without the standard library's buffer before it.
+pub(super) struct Socket;
+
+impl Read for Socket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(io::stdin(), into)?)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(io::stdin(), from)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Ends the process and runs nothing more: what is registered to run at an exit may need what is shut off.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no library wraps this call")]
+pub(super) fn exit(end: End) -> ! {
+    // SAFETY: it never returns, and no other thread runs.
+    unsafe { libc::_exit(end as i32) }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn exit(end: End) -> ! {
+    std::process::exit(end as i32)
+}

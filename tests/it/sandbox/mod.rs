@@ -1,0 +1,159 @@
+//! The sandbox from outside: its workers are processes, and this one looks at what became of them.
+
+mod attempts;
+mod fakes;
+mod looks;
+mod protocol;
+mod tenants;
+mod workers;
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use iofold::domain::{ErrorKind, Outcome};
+use iofold::sandbox::cache::{self, Artefacts};
+use iofold::sandbox::{Counts, Limits, Sandbox};
+use tempfile::TempDir;
+
+use crate::support::{cache_folder, stage::PATIENCE};
+
+/// The program that workers are started from.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_iofold"))
+}
+
+/// A folder of its own with the guest's files: its workers are known by its path in their arguments.
+pub struct Den {
+    folder: TempDir,
+    files: PathBuf,
+}
+
+impl Den {
+    pub fn new() -> Self {
+        let kept = cache::prepare(&cache_folder()).expect("the guest is there");
+        let folder = tempfile::tempdir_in(cache_folder()).expect("a folder");
+        let files = folder.path().join("iofold");
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&files)
+            .expect("a folder");
+        for file in [&kept.code, &kept.image] {
+            let name = file.file_name().expect("a file");
+            fs::hard_link(file, files.join(name)).expect("a link");
+        }
+        Self { folder, files }
+    }
+
+    /// What the command takes as `XDG_CACHE_HOME`.
+    pub fn cache_home(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn artefacts(&self) -> Artefacts {
+        cache::prepare(&self.files).expect("the guest is there")
+    }
+
+    /// A sandbox of real workers.
+    pub fn sandbox(&self, workers: usize) -> Sandbox {
+        Sandbox::open_with_workers(program(), &self.files, workers)
+            .expect("the sandbox opens")
+            .with_limits(patient())
+    }
+
+    /// Process ids of its workers that run now.
+    pub fn workers(&self) -> Vec<i32> {
+        let path = self.files.as_os_str().as_encoded_bytes();
+        let is_ours = |process: &i32| {
+            fs::read(format!("/proc/{process}/cmdline"))
+                .is_ok_and(|arguments| arguments.windows(path.len()).any(|part| part == path))
+        };
+        processes().filter(is_ours).collect()
+    }
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").expect("it is mounted");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// With time enough for a busy machine.
+pub fn patient() -> Limits {
+    Limits {
+        deadline: Duration::from_secs(120),
+        ..Limits::default()
+    }
+}
+
+/// `lines` as the body of `evaluate`.
+pub fn eval(lines: &str) -> String {
+    let body: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    format!("def evaluate(trace):\n{body}")
+}
+
+/// A trace with this id.
+pub fn trace(id: &str) -> String {
+    format!(r#"{{"id": "{id}", "input_text": "", "output_text": ""}}"#)
+}
+
+pub fn kind(outcome: &Outcome) -> Option<ErrorKind> {
+    outcome.result.as_ref().err().map(|error| error.kind)
+}
+
+pub fn reason(outcome: &Outcome) -> &str {
+    let (_, reason) = outcome.result.as_ref().expect("a verdict");
+    reason
+}
+
+/// `calls` calls, and what went wrong.
+pub fn counts(calls: u64, died: u64, hung: u64, nonsense: u64, replaced: u64) -> Counts {
+    Counts {
+        calls,
+        died,
+        hung,
+        nonsense,
+        replaced,
+    }
+}
+
+/// A line of `/proc/PID/status`.
+pub fn status(process: i32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines.find(|(key, _)| *key == name)?;
+    Some(value.trim().to_owned())
+}
+
+/// It is gone, or nothing is left of it but its exit code.
+pub fn is_gone(process: i32) -> bool {
+    status(process, "State").is_none_or(|state| state.starts_with('Z'))
+}
+
+/// Ticks of processor time that it has used.
+pub fn ticks(process: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = after_name.split(' ').collect();
+    fields.get(11).map_or(0, |field| field.parse().unwrap_or(0))
+}
+
+pub fn kill(process: i32) {
+    let sent = Command::new("kill")
+        .args(["-KILL", &process.to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// Looks again and again until `look` finds something.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{what} did not come");
+}
