@@ -14,7 +14,8 @@ run: ## Build what is missing and start the service; with nothing configured, th
 
 test: test-deps check coverage ## Install what the tests need and run all of them, with coverage
 
-check: ## Format and lints, warnings as errors
+check: ## Format, lints (warnings are errors), and that the Python guest is its recipe's
+	script/check-sandbox
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 
