@@ -18,6 +18,7 @@ use url::Url;
 use crate::config::{Config, Settings};
 use crate::domain::WorkspaceId;
 use crate::jobs::{Job, Jobs, Work, Worker};
+use crate::llm::{self, Judge};
 use crate::playground::{self, Playground, PlaygroundConfig};
 use crate::sandbox::Sandbox;
 use crate::store::{Db, now_ms};
@@ -42,6 +43,8 @@ pub struct Parts {
     pub jobs: Jobs,
     /// Runs Python.
     pub sandbox: Sandbox,
+    /// Answers what evals ask; `None` where no LLM is configured.
+    pub judge: Option<Arc<dyn Judge>>,
     /// Numbers a team may want otherwise.
     pub settings: Settings,
     /// Verifies what comes from Slack; `None` where Slack is not connected.
@@ -132,6 +135,11 @@ pub struct Service {
 /// # Errors
 /// A sentence that says what could not be done, with its cause.
 pub async fn build(config: Config) -> anyhow::Result<Service> {
+    build_with(config, llm::configured()).await
+}
+
+/// The same with an LLM of the caller's.
+pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow::Result<Service> {
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; another program may use that port (set IOFOLD_LISTEN to another)",
@@ -155,6 +163,7 @@ pub async fn build(config: Config) -> anyhow::Result<Service> {
         db,
         jobs,
         sandbox,
+        judge,
         settings: config.settings,
         slack_signing_secret: connected.signing_secret,
         tasks: TaskTracker::new(),

@@ -257,7 +257,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn database_url(environment: &Environment) -> Result<String, ConfigError> {
+/// Where the rows are.
+pub fn database_url(environment: &Environment) -> Result<String, ConfigError> {
     let url = environment
         .get("DATABASE_URL")
         .unwrap_or("sqlite://data/iofold.db");

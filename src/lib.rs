@@ -14,7 +14,7 @@
 //! | [`score`] | deployed versions, new traces | scores in Langfuse |
 //!
 //! Shared by the rooms and knowing none: [`domain`] (vocabulary), [`stats`] (pure functions),
-//! [`langfuse`] and [`slack`] (one client each), [`sandbox`] (runs Python), [`store`] (the database),
+//! [`langfuse`], [`slack`] and [`llm`] (one client each), [`sandbox`] (runs Python), [`store`] (the database),
 //! [`jobs`] (the queue), [`outbox`] (our messages in Slack), [`workspace`] (connections).
 //!
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
@@ -35,6 +35,7 @@ pub mod interactions;
 pub mod jobs;
 pub mod label;
 pub mod langfuse;
+pub mod llm;
 pub mod outbox;
 pub mod overview;
 pub mod playground;

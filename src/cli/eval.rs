@@ -1,49 +1,65 @@
-use std::io::{self, BufWriter, IsTerminal, Write, stderr, stdout};
+use std::io::{Write, stdout};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
-use super::input::{self, Line};
+use super::input::{self, RawLine};
+use super::replay::{Origin, Slip};
+use super::terminal::{Progress, say, spinner, unwritable};
 use super::{Failure, Generator};
 use crate::config::{self, Environment};
 use crate::domain::{ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError};
 use crate::generate::{self, CROSS_VALIDATE_BELOW, Generation, InducedEval};
+use crate::llm;
 use crate::report::{self, Evidence, Judged, People, Report};
-use crate::sandbox::{Sandbox, this_program};
+use crate::run::{Jury, KnownAnswers, Ran, Runner};
+use crate::sandbox::{self, Sandbox};
 
-/// Traces read, run and written before the next are read: memory stays bounded.
-const BATCH: usize = 256;
 const DEFAULT_OUT: &str = "eval.py";
 
-/// `iofold eval run`: one outcome a line, in input order.
+/// `iofold eval run`: one outcome a line, in input order, as soon as it is there.
 pub fn run(environment: &Environment, arguments: &super::Run) -> Result<(), Failure> {
     let source = input::eval_file(&arguments.eval)?;
     let lines = input::lines(&arguments.traces)?;
-    let sandbox = sandbox(environment)?;
-    let mut written = Written::new(BufWriter::new(stdout().lock()));
-    let progress = progress("traces", None);
-    let mut batch = Vec::with_capacity(BATCH);
+    let runtime = runtime()?;
+    let runner = runner(environment, &runtime)?;
     let mut broken = None;
-    for line in lines {
-        match line.and_then(|(number, line)| input::trace_line(number, &line)) {
-            Ok(trace) => batch.push(trace),
-            Err(error) => {
-                broken = Some(error);
-                break;
-            }
+    let traces = lines.map_while(|line| match line.and_then(|line| read(&line)) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            broken = Some(error);
+            None
         }
-        if batch.len() == BATCH {
-            written.write(&sandbox, &source, &mut batch)?;
-            progress.inc(BATCH as u64);
-        }
-    }
-    // What came before a broken line is not lost.
-    written.write(&sandbox, &source, &mut batch)?;
-    progress.finish_and_clear();
-    broken.map_or_else(|| written.verdict_on_the_eval(), Err)
+    });
+    let progress = Progress::through(&arguments.traces, "traces");
+    let mut written = Written::new(stdout().lock(), Origin::of(arguments));
+    runner.evaluate_in_order(&source, traces, |read, ran| {
+        progress.advance(read.end);
+        progress.aside(|| written.write(&read, &ran))
+    });
+    progress.finish();
+    // What came before a broken line is written.
+    written.conclude(broken)
+}
+
+/// What a line holds beside the trace.
+struct Read {
+    id: String,
+    number: usize,
+    end: u64,
+}
+
+fn read(line: &RawLine) -> Result<(Read, String), Failure> {
+    let input::Line { id, trace } = input::trace_line(line)?;
+    let read = Read {
+        id,
+        number: line.number,
+        end: line.end(),
+    };
+    Ok((read, trace.to_json()))
 }
 
 /// An outcome as the command prints it.
@@ -55,10 +71,13 @@ struct OutcomeLine<'a> {
     error: Option<&'a RunError>,
     duration_us: u64,
     fuel: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    printed: &'a str,
+    receipt: Option<Slip>,
 }
 
 impl<'a> OutcomeLine<'a> {
-    fn new(id: &'a str, outcome: &'a Outcome) -> Self {
+    fn new(id: &'a str, outcome: &'a Outcome, receipt: Option<Slip>) -> Self {
         let said = outcome.result.as_ref().ok();
         Self {
             id,
@@ -67,46 +86,58 @@ impl<'a> OutcomeLine<'a> {
             error: outcome.result.as_ref().err(),
             duration_us: outcome.duration_us,
             fuel: outcome.fuel,
+            printed: &outcome.printed,
+            receipt,
         }
     }
 }
 
 struct Written<W> {
     to: W,
+    origin: Option<Origin>,
+    failed: Option<Failure>,
     broken: bool,
     host_failed: bool,
 }
 
 impl<W: Write> Written<W> {
-    fn new(to: W) -> Self {
-        let (broken, host_failed) = (false, false);
+    fn new(to: W, origin: Option<Origin>) -> Self {
         Self {
             to,
-            broken,
-            host_failed,
+            origin,
+            failed: None,
+            broken: false,
+            host_failed: false,
         }
     }
 
-    fn write(
-        &mut self,
-        sandbox: &Sandbox,
-        source: &EvalSource,
-        batch: &mut Vec<Line>,
-    ) -> Result<(), Failure> {
-        let outcomes = evaluate(sandbox, source, batch.iter().map(|line| &line.trace));
-        for (line, outcome) in batch.drain(..).zip(&outcomes) {
-            let kind = outcome.result.as_ref().err().map(|error| error.kind);
-            self.broken |= kind == Some(ErrorKind::Syntax);
-            self.host_failed |= kind == Some(ErrorKind::Host);
-            let line = serde_json::to_string(&OutcomeLine::new(&line.id, outcome))
-                .context("an outcome is JSON")?;
-            writeln!(self.to, "{line}").map_err(unwritable)?;
+    fn write(&mut self, read: &Read, ran: &Ran) -> ControlFlow<()> {
+        let kind = ran.outcome.error_kind();
+        self.broken |= kind == Some(ErrorKind::Syntax);
+        self.host_failed |= kind == Some(ErrorKind::Host);
+        match self.write_line(read, ran) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(failure) => {
+                self.failed = Some(failure);
+                ControlFlow::Break(())
+            }
         }
-        self.to.flush().map_err(unwritable)
+    }
+
+    fn write_line(&mut self, read: &Read, Ran { outcome, receipt }: &Ran) -> Result<(), Failure> {
+        let from = self.origin.as_ref().map(|origin| origin.at(read.number));
+        let slip = receipt.clone().map(|receipt| Slip { receipt, from });
+        let line = OutcomeLine::new(&read.id, outcome, slip);
+        let line = serde_json::to_string(&line).context("an outcome is JSON")?;
+        let written = writeln!(self.to, "{line}").and_then(|()| self.to.flush());
+        written.map_err(unwritable)
     }
 
     /// A source that is not Python is the eval's fault whatever the traces are.
-    fn verdict_on_the_eval(&self) -> Result<(), Failure> {
+    fn conclude(self, broken_line: Option<Failure>) -> Result<(), Failure> {
+        if let Some(failure) = self.failed.or(broken_line) {
+            return Err(failure);
+        }
         match (self.host_failed, self.broken) {
             (true, _) => Err(Failure::Host(anyhow!(
                 "the sandbox host failed on some traces"
@@ -119,39 +150,34 @@ impl<W: Write> Written<W> {
     }
 }
 
-/// Prints a text and a line end.
-fn say(text: &str) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    let written = writeln!(out, "{text}").and_then(|()| out.flush());
-    written.map_err(unwritable)
+/// For what waits: an LLM's answers, the database.
+pub fn runtime() -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build();
+    Ok(runtime.context("no threads can be started")?)
 }
 
-/// A reader that has seen enough, such as `head`, is nobody's fault.
-fn unwritable(error: io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::Quiet(0),
-        _ => Failure::Host(anyhow!(error).context("cannot write to standard output")),
-    }
+/// Runs evals; what they ask is answered where an LLM is configured.
+fn runner(environment: &Environment, runtime: &Runtime) -> Result<Runner, Failure> {
+    let jury = llm::configured()
+        .map(|judge| Jury::new(judge, KnownAnswers::in_memory(), runtime.handle().clone()));
+    Ok(Runner::new(sandbox(environment)?, jury))
 }
 
-/// One call after the other: threads of one process fight over its page tables, and two take longer than
-/// one (1,000 traces of 4 KB: 2.0 s and 1.5 s).
-fn evaluate<'a>(
-    sandbox: &Sandbox,
-    source: &EvalSource,
-    traces: impl Iterator<Item = &'a crate::domain::Trace>,
-) -> Vec<Outcome> {
-    traces
-        .map(|trace| sandbox.evaluate(source.as_str(), &trace.to_json()))
-        .collect()
+/// The sandbox of a command.
+pub fn sandbox(environment: &Environment) -> Result<Sandbox, Failure> {
+    let spinner = spinner("preparing the sandbox");
+    let sandbox = Sandbox::open(&sandbox::this_program(), &config::cache_dir(environment));
+    spinner.finish_and_clear();
+    Ok(sandbox.map_err(anyhow::Error::from)?)
 }
 
 /// `iofold eval report`: all labels are fresh, for nobody learnt from them here.
 pub fn report(environment: &Environment, arguments: &super::Report) -> Result<(), Failure> {
     let source = input::eval_file(&arguments.eval)?;
     let labelled = input::labelled_file(&arguments.labelled)?;
-    let sandbox = sandbox(environment)?;
-    let judged = judge(&sandbox, &source, &labelled)?;
+    let runtime = runtime()?;
+    let judged = judge(&runner(environment, &runtime)?, &source, &labelled)?;
     let evidence = Evidence {
         criterion: source.criterion(),
         generator: None,
@@ -172,7 +198,7 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
     }
     let out = out_path(arguments.out.as_deref())?;
     let labelled = input::labelled_file(&arguments.labelled)?;
-    let spinner = progress("looking for an eval", Some(Duration::from_millis(100)));
+    let spinner = spinner("looking for an eval");
     let (development, held_out) = split(&labelled);
     let generation = generate::generate(&development, &generate::Settings::default());
     spinner.finish_and_clear();
@@ -183,8 +209,9 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
             candidates_tried,
         } => return not_yet(&reason, candidates_tried, arguments.json),
     };
-    let sandbox = sandbox(environment)?;
-    let report = test(&sandbox, &induced, &labelled, &held_out)?;
+    let runtime = runtime()?;
+    let runner = runner(environment, &runtime)?;
+    let report = test(&runner, &induced, &labelled, &held_out)?;
     std::fs::write(&out, induced.source.as_str())
         .with_context(|| format!("cannot write {}", out.display()))?;
     print_report(&report, arguments.json)?;
@@ -207,12 +234,12 @@ fn split(labelled: &[LabelledTrace]) -> (Vec<LabelledTrace>, Vec<LabelledTrace>)
 }
 
 fn test(
-    sandbox: &Sandbox,
+    runner: &Runner,
     induced: &InducedEval,
     labelled: &[LabelledTrace],
     held_out: &[LabelledTrace],
 ) -> Result<Report, Failure> {
-    let judged = judge(sandbox, &induced.source, held_out)?;
+    let judged = judge(runner, &induced.source, held_out)?;
     Ok(Report::new(&Evidence {
         criterion: Some(induced.criterion.clone()),
         generator: Some("rules".to_owned()),
@@ -234,22 +261,24 @@ fn people(labelled: &[LabelledTrace]) -> People {
 
 /// Runs the eval on labelled traces; 😐 is not a class and is left out.
 fn judge(
-    sandbox: &Sandbox,
+    runner: &Runner,
     source: &EvalSource,
     labelled: &[LabelledTrace],
 ) -> Result<Vec<Judged>, Failure> {
-    let decided: Vec<_> = labelled
-        .iter()
-        .filter_map(|label| label.label.class().map(|class| (class, &label.trace)))
-        .collect();
-    let outcomes = evaluate(sandbox, source, decided.iter().map(|(_, trace)| *trace));
-    if let Some(error) = outcomes.iter().find_map(Outcome::host_failure) {
-        return Err(Failure::Host(anyhow!("the sandbox host failed: {error}")));
-    }
-    let pairs = decided.iter().zip(&outcomes);
-    Ok(pairs
-        .map(|((class, _), outcome)| Judged::new(*class, outcome.verdict()))
-        .collect())
+    let decided = labelled.iter().filter_map(|label| {
+        let class = label.label.class()?;
+        Some((class, label.trace.to_json()))
+    });
+    let (mut judged, mut failed) = (Vec::new(), None);
+    runner.evaluate_in_order(source, decided, |class, Ran { outcome, .. }| {
+        if let Some(error) = outcome.host_failure() {
+            failed = Some(Failure::Host(anyhow!("the sandbox host failed: {error}")));
+            return ControlFlow::Break(());
+        }
+        judged.push(Judged::new(class, outcome.verdict()));
+        ControlFlow::Continue(())
+    });
+    failed.map_or(Ok(judged), Err)
 }
 
 fn not_yet(reason: &str, candidates_tried: usize, json: bool) -> Result<(), Failure> {
@@ -282,27 +311,4 @@ fn out_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
         ))),
         None => Ok(PathBuf::from(DEFAULT_OUT)),
     }
-}
-
-fn sandbox(environment: &Environment) -> Result<Sandbox, Failure> {
-    let spinner = progress("preparing the sandbox", Some(Duration::from_millis(100)));
-    let sandbox = Sandbox::open(&this_program(), &config::cache_dir(environment));
-    spinner.finish_and_clear();
-    Ok(sandbox.map_err(anyhow::Error::from)?)
-}
-
-/// A bar on a terminal, nothing in a pipe.
-fn progress(what: &'static str, tick: Option<Duration>) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_message(what);
-    let style = ProgressStyle::with_template("{spinner} {human_pos} {msg} {elapsed} {per_sec}");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    if let Some(tick) = tick {
-        bar.enable_steady_tick(tick);
-    }
-    bar
 }

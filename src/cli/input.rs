@@ -16,40 +16,66 @@ pub struct Line {
     pub trace: Trace,
 }
 
-/// The non-empty lines of a JSONL file, or of standard input for `-`, with their numbers.
+/// A line that is not empty, and its place.
+pub struct RawLine {
+    /// From 1.
+    pub number: usize,
+    /// The offset of its first byte.
+    pub start: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl RawLine {
+    /// The offset of the next line.
+    pub fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64 + 1
+    }
+}
+
+/// A file, or standard input for `-`.
+pub fn reader(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()));
+    Ok(Box::new(BufReader::new(file.map_err(Failure::Usage)?)))
+}
+
+/// The non-empty lines of a JSONL file, or of standard input for `-`.
 pub fn lines(
     path: &Path,
-) -> Result<impl Iterator<Item = Result<(usize, Vec<u8>), Failure>>, Failure> {
-    let reader: Box<dyn BufRead + Send> = if path == Path::new("-") {
-        Box::new(BufReader::new(stdin()))
-    } else {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()));
-        Box::new(BufReader::new(file.map_err(Failure::Usage)?))
-    };
-    let numbered = reader.split(b'\n').enumerate();
-    Ok(numbered.filter_map(|(index, line)| match line {
-        Ok(line) if line.trim_ascii().is_empty() => None,
-        Ok(line) => Some(Ok((index + 1, line))),
-        Err(error) => Some(Err(Failure::Data(error.into()))),
-    }))
+) -> Result<impl Iterator<Item = Result<RawLine, Failure>> + Send + use<>, Failure> {
+    let mut start = 0;
+    let numbered = reader(path)?.split(b'\n').zip(1..);
+    let raw = numbered.map(move |(bytes, number)| {
+        let bytes = bytes.map_err(|error| Failure::Data(error.into()))?;
+        let line = RawLine {
+            number,
+            start,
+            bytes,
+        };
+        start = line.end();
+        Ok(line)
+    });
+    Ok(raw.filter(|line| !matches!(line, Ok(line) if line.bytes.trim_ascii().is_empty())))
 }
 
 /// A trace line: bare, or inside `{"id", "trace", …}`.
-pub fn trace_line(number: usize, line: &[u8]) -> Result<Line, Failure> {
-    let value = json(line).and_then(|value| line_of(&value));
-    value.map_err(|error| at_line(number, error))
+pub fn trace_line(line: &RawLine) -> Result<Line, Failure> {
+    let value = json(&line.bytes).and_then(|value| line_of(&value));
+    value.map_err(|error| at_line(line.number, error))
 }
 
 /// A labelled line: `{"id", "trace", "label", "labels"?, "comment"?, "group"?}`.
-pub fn labelled_line(number: usize, line: &[u8]) -> Result<LabelledTrace, Failure> {
-    let labelled = json(line).and_then(|value| labelled_of(&value));
-    labelled.map_err(|error| at_line(number, error))
+pub fn labelled_line(line: &RawLine) -> Result<LabelledTrace, Failure> {
+    let labelled = json(&line.bytes).and_then(|value| labelled_of(&value));
+    labelled.map_err(|error| at_line(line.number, error))
 }
 
 /// All labelled lines of a file.
 pub fn labelled_file(path: &Path) -> Result<Vec<LabelledTrace>, Failure> {
     let labelled: Vec<_> = lines(path)?
-        .map(|line| line.and_then(|(number, line)| labelled_line(number, &line)))
+        .map(|line| line.and_then(|line| labelled_line(&line)))
         .collect::<Result<_, _>>()?;
     if labelled.is_empty() {
         let nothing = anyhow!("{} holds no labelled traces", path.display());

@@ -1,9 +1,11 @@
-//! The command line: `serve`, `doctor`, and `eval`, which needs no server and no database.
+//! The command line: `serve`, `doctor`, and `eval` and `replay`, which need no server and no database.
 
 mod doctor;
 mod eval;
 mod input;
+mod replay;
 mod serve;
+mod terminal;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -82,6 +84,19 @@ enum Asked {
     /// Make, run and measure evals on files
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Run an outcome again from its receipt and say whether it is the same
+    ///
+    /// It runs with the answers that judge() gave then, and the command says that verdict, reason and fuel are
+    /// the same to the byte, or what differs, each on a line.
+    ///
+    /// The eval and the trace are looked for in the files that the flags name; else in those that the receipt
+    /// names, which it does where both were files; else, by their hashes, in the database that DATABASE_URL
+    /// names.
+    #[command(
+        after_help = "Exit codes: 0 all the same; 1 something differs, or the data is at fault; \
+        2 wrong usage; 3 the host is at fault."
+    )]
+    Replay(Replay),
 }
 
 #[derive(Args)]
@@ -158,6 +173,18 @@ struct Report {
     json: bool,
 }
 
+#[derive(Args)]
+struct Replay {
+    /// A receipt, or lines of `iofold eval run`, each replayed; - is standard input
+    receipt: PathBuf,
+    /// The eval: a Python file that defines evaluate(trace)
+    #[arg(long, value_name = "EVAL.py")]
+    eval: Option<PathBuf>,
+    /// A file with the trace, found by its hash
+    #[arg(long, value_name = "TRACES.jsonl")]
+    traces: Option<PathBuf>,
+}
+
 /// Runs the command that the arguments name; the exit code says how it went.
 pub fn main() -> ExitCode {
     let done = match Command::parse().what {
@@ -187,6 +214,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
         Asked::Eval(EvalCommand::Generate(arguments)) => eval::generate(&environment, arguments),
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
+        Asked::Replay(arguments) => replay::replay(&environment, arguments),
     }
 }
 

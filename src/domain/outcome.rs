@@ -70,6 +70,20 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    const ALL: [Self; 11] = [
+        Self::Syntax,
+        Self::Exception,
+        Self::NotAVerdict,
+        Self::Forbidden,
+        Self::Fuel,
+        Self::Deadline,
+        Self::Memory,
+        Self::JudgeBudget,
+        Self::JudgeUnavailable,
+        Self::TraceTooLarge,
+        Self::Host,
+    ];
+
     /// The word in rows and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -85,6 +99,17 @@ impl ErrorKind {
             Self::TraceTooLarge => "trace_too_large",
             Self::Host => "host",
         }
+    }
+
+    /// Reads [`ErrorKind::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether another run would come to the same: the clock, the host and an LLM's failure are not the
+    /// eval's doing, everything else is.
+    pub fn is_repeatable(self) -> bool {
+        !matches!(self, Self::Deadline | Self::Host | Self::JudgeUnavailable)
     }
 }
 
@@ -111,6 +136,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// An error of which the eval's Python saw nothing.
+    pub fn refused(error: RunError) -> Self {
+        Self {
+            result: Err(error),
+            printed: String::new(),
+            duration_us: 0,
+            fuel: 0,
+        }
+    }
+
     /// The verdict, or `None` where the eval errored.
     pub fn verdict(&self) -> Option<Verdict> {
         self.result.as_ref().ok().map(|(verdict, _)| *verdict)
@@ -122,8 +157,27 @@ impl Outcome {
         (error.kind == ErrorKind::Host).then_some(error.message.as_str())
     }
 
+    /// What kind of error prevented a verdict.
+    pub fn error_kind(&self) -> Option<ErrorKind> {
+        self.result.as_ref().err().map(|error| error.kind)
+    }
+
     /// The class that the verdict names; `None` for abstentions and errors.
     pub fn class(&self) -> Option<Class> {
         self.verdict().and_then(Verdict::class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_error_is_read_back_from_its_word() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(ErrorKind::parse(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::json!(kind), kind.as_str());
+        }
+        assert_eq!(ErrorKind::parse("gremlins"), None);
     }
 }

@@ -1,12 +1,12 @@
 use super::job::link_of;
-use super::store::{self, Unlabelled};
+use super::store;
 use super::thread::{Link, refine_message};
 use crate::app::App;
 use crate::domain::{Class, Outcome, TraceId, Verdict, VersionId};
 use crate::jobs::Work;
 use crate::label;
 use crate::outbox::{self, Kind};
-use crate::run::evaluate_all;
+use crate::run::{self, PendingRun, VersionSource};
 use crate::store::all_labels;
 use crate::workspace::{SlackConnection, Workspace};
 
@@ -109,15 +109,12 @@ async fn choose(
     let Some(version) = store::version(&app.db, &workspace.id, version).await? else {
         return Ok(Vec::new());
     };
+    let version = VersionSource {
+        id: version.id,
+        source: version.source,
+    };
     let unlabelled = store::unlabelled(&app.db, &workspace.id, LOOKED_AT).await?;
-    let payloads = unlabelled
-        .iter()
-        .map(|trace| trace.payload.clone())
-        .collect();
-    let outcomes = evaluate_all(&app.sandbox, &version.source, payloads).await?;
-    if let Some(error) = outcomes.iter().find_map(Outcome::host_failure) {
-        anyhow::bail!("the sandbox host failed: {error}");
-    }
+    let outcomes = run::run_on(app, &workspace.id, &version, &unlabelled).await?;
     let rarer = rarer_class(app, workspace).await?;
     Ok(ranked(unlabelled, &outcomes, rarer))
 }
@@ -134,7 +131,7 @@ async fn rarer_class(app: &App, workspace: &Workspace) -> anyhow::Result<Class> 
 }
 
 /// The most helpful first, and of equals the newest.
-fn ranked(unlabelled: Vec<Unlabelled>, outcomes: &[Outcome], rarer: Class) -> Vec<(TraceId, Why)> {
+fn ranked(unlabelled: Vec<PendingRun>, outcomes: &[Outcome], rarer: Class) -> Vec<(TraceId, Why)> {
     let with_why = unlabelled.into_iter().zip(outcomes);
     let mut ranked: Vec<(TraceId, Why)> = with_why
         .map(|(unlabelled, outcome)| (unlabelled.trace, Why::of(outcome, rarer)))
@@ -163,9 +160,10 @@ mod tests {
     }
 
     fn chosen(verdicts: &[Option<Verdict>], rarer: Class) -> Vec<(String, Why)> {
-        let unlabelled = (0..verdicts.len()).map(|at| Unlabelled {
+        let unlabelled = (0..verdicts.len()).map(|at| PendingRun {
             trace: TraceId::from(at.to_string()),
             payload: String::new(),
+            payload_hash: String::new(),
         });
         let outcomes: Vec<Outcome> = verdicts.iter().map(|v| outcome(*v)).collect();
         let ranked = ranked(unlabelled.collect(), &outcomes, rarer);

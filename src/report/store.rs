@@ -6,6 +6,7 @@ use sqlx::{Any, Executor, Row};
 
 use crate::domain::{EvalSource, Trace, TraceId, Verdict, VersionId, WorkspaceId};
 use crate::generate::CrossValidation;
+use crate::run::PendingRun;
 use crate::store::{Db, now_ms};
 
 /// What people decided about a version.
@@ -375,21 +376,14 @@ pub async fn wanted_refinements(db: &Db, workspace: &WorkspaceId) -> sqlx::Resul
     rows.iter().map(|row| row.try_get("subject_id")).collect()
 }
 
-/// A trace without a label, for a request to label it.
-pub struct Unlabelled {
-    pub trace: TraceId,
-    /// Schema version 1, as JSON.
-    pub payload: String,
-}
-
 /// The newest complete traces that nobody has labelled.
 pub async fn unlabelled(
     db: &Db,
     workspace: &WorkspaceId,
     limit: i64,
-) -> sqlx::Result<Vec<Unlabelled>> {
+) -> sqlx::Result<Vec<PendingRun>> {
     let rows = sqlx::query(
-        "select id, payload from traces
+        "select id, payload, payload_hash from traces
          where workspace_id = $1 and complete = 1
            and not exists (select 1 from labels where labels.workspace_id = traces.workspace_id
                            and labels.trace_id = traces.id)
@@ -399,13 +393,7 @@ pub async fn unlabelled(
     .bind(limit)
     .fetch_all(db.pool())
     .await?;
-    let read = |row: &AnyRow| {
-        Ok(Unlabelled {
-            trace: row.try_get::<String, _>("id")?.into(),
-            payload: row.try_get("payload")?,
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(PendingRun::of_row).collect()
 }
 
 #[cfg(test)]

@@ -1,26 +1,20 @@
 //! An eval version over traces: one outcome each, a verdict, an abstention or an error.
 //!
-//! Everything runs in the sandbox; nothing reaches an eval but its own trace.
+//! Everything runs in the sandbox; nothing reaches an eval but its own trace and what `judge` answers. An
+//! outcome that another run could only repeat is not run for: what a workspace's rows say of the same eval,
+//! interpreter and trace is taken over.
+//!
+//! **`judge`: a run that asks ends, and is repeated from its start with the answer known**, until it asks
+//! nothing new. So no instance and no worker waits for a network; a crash in between loses nothing, for the
+//! answers are rows; and a run stays a function of its eval, its trace and the answers that it is given, so those
+//! in a receipt reproduce it with nobody asked. Repeating costs a millisecond, asking a thousand.
 
+mod evaluate;
 mod job;
+mod judge;
 mod store;
 
+pub use evaluate::{Ran, Runner, repeat};
 pub use job::{run_evals, run_on};
-pub use store::{PendingRun, VersionSource};
-
-use crate::domain::{EvalSource, Outcome};
-use crate::sandbox::Sandbox;
-
-/// Runs `source` on traces (schema version 1, as JSON) away from the asynchronous threads, in order.
-pub async fn evaluate_all(
-    sandbox: &Sandbox,
-    source: &EvalSource,
-    traces: Vec<String>,
-) -> anyhow::Result<Vec<Outcome>> {
-    let (sandbox, source) = (sandbox.clone(), source.clone());
-    let outcomes = tokio::task::spawn_blocking(move || {
-        let evaluate = |trace: &String| sandbox.evaluate(source.as_str(), trace);
-        traces.iter().map(evaluate).collect()
-    });
-    Ok(outcomes.await?)
-}
+pub use judge::{Jury, KnownAnswers, QUESTIONS_MAX};
+pub use store::{PendingRun, VersionSource, find_payload, find_source};

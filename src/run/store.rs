@@ -1,7 +1,15 @@
-use sqlx::any::AnyRow;
-use sqlx::{Any, Executor, Row};
+use std::collections::HashMap;
 
-use crate::domain::{EvalSource, Outcome, TraceId, VersionId, WorkspaceId};
+use anyhow::Context;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Executor, Row};
+
+use super::evaluate::Ran;
+use crate::domain::{
+    ErrorKind, EvalSource, Outcome, RunError, TraceId, Verdict, VersionId, WorkspaceId,
+};
+use crate::sandbox::interpreter;
+use crate::sandbox::receipt::{Receipt, SCHEMA};
 use crate::store::{Db, now_ms};
 
 /// A version's source text.
@@ -52,11 +60,15 @@ fn source_of(row: &AnyRow) -> sqlx::Result<VersionSource> {
     })
 }
 
-/// Labelled traces that a version has not run on as they now are.
+/// Labelled traces that a version has not run on as they now are, or with another interpreter.
+///
+/// While one version of the service takes over from another, both run: what the other has run since this
+/// one started (`started_at_ms`) is left to it, or the two would overwrite each other without end.
 pub async fn labelled_without_outcome(
     db: &Db,
     workspace: &WorkspaceId,
     version: &VersionId,
+    started_at_ms: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<PendingRun>> {
     let rows = sqlx::query(
@@ -65,53 +77,217 @@ pub async fn labelled_without_outcome(
            and id in (select trace_id from labels where workspace_id = $1)
            and not exists (select 1 from outcomes where outcomes.workspace_id = traces.workspace_id
                            and outcomes.trace_id = traces.id and outcomes.version_id = $2
-                           and outcomes.payload_hash = traces.payload_hash)
-         order by id limit $3",
+                           and outcomes.payload_hash = traces.payload_hash
+                           and (outcomes.interpreter = $3 or outcomes.ran_at_ms >= $4))
+         order by id limit $5",
     )
     .bind(workspace.as_str())
     .bind(version.as_str())
+    .bind(interpreter())
+    .bind(started_at_ms)
     .bind(limit)
     .fetch_all(db.pool())
     .await?;
     rows.iter().map(PendingRun::of_row).collect()
 }
 
-/// Records what a version did on a trace; a newer payload's outcome replaces the older one's.
+/// An outcome, and whether its row is there.
+#[derive(Clone)]
+pub struct KnownOutcome {
+    pub ran: Ran,
+    /// Whether it is the version's own. One taken over from another version is not recorded for this one.
+    pub recorded: bool,
+}
+
+/// What the workspace's rows say of the version's source on these traces, by payload hash: its own
+/// outcomes, and those of another version with the same source.
+pub async fn known_outcomes(
+    db: &Db,
+    workspace: &WorkspaceId,
+    version: &VersionSource,
+    runs: &[PendingRun],
+) -> anyhow::Result<HashMap<String, KnownOutcome>> {
+    let hashes: Vec<String> = (4..4 + runs.len()).map(|at| format!("${at}")).collect();
+    let sql = format!(
+        "select version_id, payload_hash, verdict, reason, error_kind, error_message, duration_us, fuel,
+                eval_hash, interpreter, engine, verdict_hash, answers, printed
+         from outcomes
+         where eval_hash = $1 and workspace_id = $2 and interpreter = $3 and verdict_hash is not null
+           and payload_hash in ({})",
+        hashes.join(", ")
+    );
+    // Numbers of parameters are all that is put in.
+    let mut query = sqlx::query(AssertSqlSafe(sql))
+        .bind(version.source.hash())
+        .bind(workspace.as_str())
+        .bind(interpreter());
+    for run in runs {
+        query = query.bind(&run.payload_hash);
+    }
+    let mut known = HashMap::new();
+    for row in query.fetch_all(db.pool()).await? {
+        let recorded = row.try_get::<String, _>("version_id")? == version.id.as_str();
+        let hash: String = row.try_get("payload_hash")?;
+        if recorded || !known.contains_key(&hash) {
+            let ran = ran_of(&row)?;
+            known.insert(hash, KnownOutcome { ran, recorded });
+        }
+    }
+    Ok(known)
+}
+
+fn ran_of(row: &AnyRow) -> anyhow::Result<Ran> {
+    let outcome = Outcome {
+        result: result_of(row)?,
+        printed: row.try_get("printed")?,
+        duration_us: row.try_get::<i64, _>("duration_us")? as u64,
+        fuel: row.try_get::<i64, _>("fuel")? as u64,
+    };
+    let receipt = Receipt {
+        schema: SCHEMA,
+        eval: row.try_get("eval_hash")?,
+        interpreter: row.try_get("interpreter")?,
+        trace: row.try_get("payload_hash")?,
+        answers: serde_json::from_str(row.try_get("answers")?)?,
+        verdict: row.try_get("verdict_hash")?,
+        fuel: outcome.fuel,
+        engine: row.try_get("engine")?,
+    };
+    let receipt = Some(receipt);
+    Ok(Ran { outcome, receipt })
+}
+
+fn result_of(row: &AnyRow) -> anyhow::Result<Result<(Verdict, String), RunError>> {
+    let text = |column: &str| -> sqlx::Result<String> {
+        Ok(row.try_get::<Option<_>, _>(column)?.unwrap_or_default())
+    };
+    let verdict: Option<String> = row.try_get("verdict")?;
+    if let Some(word) = verdict {
+        let verdict = Verdict::parse(&word).with_context(|| format!("no verdict: {word}"))?;
+        return Ok(Ok((verdict, text("reason")?)));
+    }
+    let word = text("error_kind")?;
+    let kind = ErrorKind::parse(&word).with_context(|| format!("no kind of error: {word}"))?;
+    let message = text("error_message")?;
+    Ok(Err(RunError { kind, message }))
+}
+
+/// A newer payload's or interpreter's outcome replaces the older one's.
+const INSERT_OUTCOME: &str = "
+    insert into outcomes (workspace_id, version_id, trace_id, payload_hash, verdict, reason, error_kind,
+                          error_message, duration_us, fuel, ran_at_ms, eval_hash, interpreter, engine,
+                          verdict_hash, answers, printed)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    on conflict (workspace_id, version_id, trace_id) do update
+    set payload_hash = excluded.payload_hash, verdict = excluded.verdict, reason = excluded.reason,
+        error_kind = excluded.error_kind, error_message = excluded.error_message,
+        duration_us = excluded.duration_us, fuel = excluded.fuel, ran_at_ms = excluded.ran_at_ms,
+        eval_hash = excluded.eval_hash, interpreter = excluded.interpreter, engine = excluded.engine,
+        verdict_hash = excluded.verdict_hash, answers = excluded.answers, printed = excluded.printed";
+
+/// Records what a version did on a trace.
 pub async fn insert_outcome(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
-    version: &VersionId,
+    version: &VersionSource,
     run: &PendingRun,
-    outcome: &Outcome,
+    Ran { outcome, receipt }: &Ran,
 ) -> anyhow::Result<()> {
-    let (verdict, reason) = match &outcome.result {
-        Ok((verdict, reason)) => (Some(verdict.as_str()), Some(reason.as_str())),
-        Err(_) => (None, None),
-    };
+    let said = outcome.result.as_ref().ok();
     let error = outcome.result.as_ref().err();
-    let kind = error.map(|error| error.kind.as_str());
-    sqlx::query(
-        "insert into outcomes (workspace_id, version_id, trace_id, payload_hash, verdict, reason,
-                               error_kind, error_message, duration_us, fuel, ran_at_ms)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         on conflict (workspace_id, version_id, trace_id) do update
-         set payload_hash = excluded.payload_hash, verdict = excluded.verdict,
-             reason = excluded.reason, error_kind = excluded.error_kind,
-             error_message = excluded.error_message, duration_us = excluded.duration_us,
-             fuel = excluded.fuel, ran_at_ms = excluded.ran_at_ms",
+    let answers = receipt.as_ref().map_or(&[][..], |receipt| &receipt.answers);
+    sqlx::query(INSERT_OUTCOME)
+        .bind(workspace.as_str())
+        .bind(version.id.as_str())
+        .bind(run.trace.as_str())
+        .bind(&run.payload_hash)
+        .bind(said.map(|(verdict, _)| verdict.as_str()))
+        .bind(said.map(|(_, reason)| reason.as_str()))
+        .bind(error.map(|error| error.kind.as_str()))
+        .bind(error.map(|error| error.message.as_str()))
+        .bind(outcome.duration_us as i64)
+        .bind(outcome.fuel as i64)
+        .bind(now_ms())
+        .bind(version.source.hash())
+        .bind(interpreter())
+        .bind(receipt.as_ref().map(|receipt| receipt.engine.as_str()))
+        .bind(receipt.as_ref().map(|receipt| receipt.verdict.as_str()))
+        .bind(serde_json::to_string(answers)?)
+        .bind(&outcome.printed)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// What `model` answered to the question of that key.
+pub async fn known_answer(
+    db: &Db,
+    workspace: &WorkspaceId,
+    key: &str,
+    model: &str,
+) -> sqlx::Result<Option<bool>> {
+    let row = sqlx::query(
+        "select answer from judge_answers
+         where workspace_id = $1 and question_hash = $2 and model = $3",
     )
     .bind(workspace.as_str())
-    .bind(version.as_str())
-    .bind(run.trace.as_str())
-    .bind(&run.payload_hash)
-    .bind(verdict)
-    .bind(reason)
-    .bind(kind)
-    .bind(error.map(|error| error.message.as_str()))
-    .bind(outcome.duration_us as i64)
-    .bind(outcome.fuel as i64)
-    .bind(now_ms())
-    .execute(db)
+    .bind(key)
+    .bind(model)
+    .fetch_optional(db.pool())
     .await?;
-    Ok(())
+    row.map(|row| Ok(row.try_get::<i64, _>("answer")? == 1))
+        .transpose()
+}
+
+/// Keeps an answer, unless there is one already.
+pub async fn insert_answer(
+    db: &Db,
+    workspace: &WorkspaceId,
+    key: &str,
+    model: &str,
+    answer: bool,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into judge_answers (workspace_id, question_hash, model, answer, asked_at_ms)
+         values ($1, $2, $3, $4, $5)
+         on conflict (workspace_id, question_hash, model) do nothing",
+    )
+    .bind(workspace.as_str())
+    .bind(key)
+    .bind(model)
+    .bind(i64::from(answer))
+    .bind(now_ms())
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
+/// The source of that hash, of whatever workspace: for replaying, by whoever may read the database.
+pub async fn find_source(db: &Db, eval_hash: &str) -> sqlx::Result<Option<EvalSource>> {
+    let row = sqlx::query("select source from eval_versions where source_hash = $1 limit 1")
+        .bind(eval_hash)
+        .fetch_optional(db.pool())
+        .await?;
+    row.map(|row| Ok(EvalSource::new(row.try_get::<String, _>("source")?)))
+        .transpose()
+}
+
+/// The trace of those hashes that an outcome is of; `None` where there is none, or the trace has changed since.
+pub async fn find_payload(
+    db: &Db,
+    eval_hash: &str,
+    payload_hash: &str,
+) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query(
+        "select payload from outcomes join traces
+           on traces.workspace_id = outcomes.workspace_id and traces.id = outcomes.trace_id
+          and traces.payload_hash = outcomes.payload_hash
+         where outcomes.eval_hash = $1 and outcomes.payload_hash = $2
+           and outcomes.verdict_hash is not null limit 1",
+    )
+    .bind(eval_hash)
+    .bind(payload_hash)
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(|row| row.try_get("payload")).transpose()
 }

@@ -23,6 +23,7 @@ mod places;
 mod pool;
 mod process;
 pub mod protocol;
+pub mod receipt;
 pub mod walls;
 pub mod worker;
 
@@ -42,6 +43,7 @@ pub use pool::Counts;
 use pool::{CallError, Pool};
 use process::Failure;
 use protocol::{ANSWERS_BYTES, Job, Question, Reply, SOURCE_BYTES, TRACE_BYTES};
+pub use receipt::Receipt;
 use walls::WallState;
 
 /// Worker processes: one a core, but no more than this; each takes some 30 MB.
@@ -204,7 +206,7 @@ impl Sandbox {
     pub fn evaluate(&self, source: &str, trace_json: &str) -> Outcome {
         match self.step(source, trace_json, &Answers::default()) {
             Step::Done(outcome) => outcome,
-            Step::Asks(_) => no_outcome(RunError {
+            Step::Asks(_) => Outcome::refused(RunError {
                 kind: ErrorKind::JudgeUnavailable,
                 message: "no LLM is configured, so judge() can't answer".to_owned(),
             }),
@@ -215,7 +217,7 @@ impl Sandbox {
     pub fn step(&self, source: &str, trace_json: &str, answers: &Answers) -> Step {
         let answers = answers.to_json();
         if let Some(refused) = self.refuse(source, trace_json, &answers) {
-            return Step::Done(no_outcome(refused));
+            return Step::Done(Outcome::refused(refused));
         }
         let job = Job {
             source,
@@ -232,7 +234,7 @@ impl Sandbox {
                 duration_us: done.duration_us,
                 fuel: done.fuel,
             }),
-            Err(error) => Step::Done(no_outcome(self.explain(error))),
+            Err(error) => Step::Done(Outcome::refused(self.explain(error))),
         }
     }
 
@@ -283,14 +285,5 @@ impl Sandbox {
                 message: format!("{:#}", anyhow::Error::from(error)),
             },
         }
-    }
-}
-
-fn no_outcome(error: RunError) -> Outcome {
-    Outcome {
-        result: Err(error),
-        printed: String::new(),
-        duration_us: 0,
-        fuel: 0,
     }
 }

@@ -1,7 +1,7 @@
 //! The command line as its users and their scripts meet it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -22,7 +22,7 @@ def evaluate(trace):
     return False, "does not say blue"
 "#;
 
-fn run(command: &mut Command, input: &str) -> Output {
+pub fn run(command: &mut Command, input: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -40,32 +40,32 @@ fn run(command: &mut Command, input: &str) -> Output {
     output
 }
 
-fn eval(folder: &Path, arguments: &[&str], input: &str) -> Output {
+pub fn eval(folder: &Path, arguments: &[&str], input: &str) -> Output {
     run(
         iofold().current_dir(folder).arg("eval").args(arguments),
         input,
     )
 }
 
-fn folder_with_eval(source: &str) -> tempfile::TempDir {
+pub fn folder_with_eval(source: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("blue.py"), source).expect("it is written");
     folder
 }
 
-fn labelled(id: &str, output: &str, label: &str) -> String {
+pub fn labelled(id: &str, output: &str, label: &str) -> String {
     let trace = json!({"id": id, "timestamp": "2025-01-01T00:00:00Z", "input": "Which colour?", "output": output});
     json!({"id": id, "trace": trace, "label": label}).to_string() + "\n"
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub fn lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("it is UTF-8");
     text.lines()
         .map(|line| serde_json::from_str(line).expect("each line is JSON"))
         .collect()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -212,6 +212,56 @@ fn a_broken_line_is_named_and_what_came_before_it_is_printed() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("line 2"), "{}", stderr(&output));
     assert_eq!(lines(&output).len(), 1, "the first outcome is not lost");
+}
+
+#[test]
+fn an_outcome_is_written_before_the_next_trace_is_there() {
+    let folder = folder_with_eval(MENTIONS_BLUE);
+    let mut command = iofold();
+    let mut child = command
+        .current_dir(folder.path())
+        .args(["eval", "run", "blue.py", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    for id in ["a", "b", "c"] {
+        let line = labelled(id, "blue", "up");
+        stdin.write_all(line.as_bytes()).expect("it reads");
+        let mut outcome = String::new();
+        stdout.read_line(&mut outcome).expect("it writes");
+        let outcome: Value = serde_json::from_str(&outcome).expect("it is JSON");
+        assert_eq!(outcome["id"], id);
+    }
+    drop(stdin);
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_a_run_quietly() {
+    let folder = folder_with_eval(MENTIONS_BLUE);
+    let input: String = (0..2_000)
+        .map(|i| labelled(&format!("t{i}"), "blue", "up"))
+        .collect();
+    fs::write(folder.path().join("traces.jsonl"), input).expect("it is written");
+    let mut command = iofold();
+    let mut child = command
+        .current_dir(folder.path())
+        .args(["eval", "run", "blue.py", "traces.jsonl"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut first = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    stdout.read_line(&mut first).expect("it writes");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", stderr(&output));
 }
 
 #[test]
@@ -368,7 +418,7 @@ fn generate_writes_nothing_when_nothing_beats_the_majority_guess() {
 fn help_shows_every_command_and_the_exit_codes() {
     let output = run(iofold().arg("--help"), "");
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
-    for word in ["serve", "doctor", "eval", "Exit codes"] {
+    for word in ["serve", "doctor", "eval", "replay", "Exit codes"] {
         assert!(help.contains(word), "{word}: {help}");
     }
 }

@@ -176,12 +176,18 @@ impl Stage {
         pairs.into_iter().chain(self.settings.clone()).collect()
     }
 
-    /// Starts the service in this process.
-    pub async fn start(&self) -> Running {
+    /// The configuration that those variables make.
+    pub fn config(&self) -> Config {
         let environment = Environment::from_pairs(self.environment());
         let mut config = Config::read(&environment).expect("the configuration is complete");
         config.worker = env!("CARGO_BIN_EXE_iofold").into();
-        let service = app::build(config).await.expect("the service builds");
+        config
+    }
+
+    /// Starts the service in this process.
+    pub async fn start(&self) -> Running {
+        let service = app::build(self.config()).await;
+        let service = service.expect("the service builds");
         let app = service.app.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(service.run(async {

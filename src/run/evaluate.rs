@@ -1,0 +1,143 @@
+use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::judge::{Jury, judged};
+use crate::domain::{ErrorKind, EvalSource, Outcome, RunError};
+use crate::llm::{self, Question};
+use crate::sandbox::receipt::{Receipt, hash};
+use crate::sandbox::{Answers, Sandbox};
+
+/// Traces whose questions are asked at the same time.
+const ASKED_AT_ONCE: usize = 8;
+/// Outcomes held back, at most, while one before them waits for its answers.
+const HELD_MAX: usize = 64;
+
+/// An outcome and what proves it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ran {
+    /// What the eval did.
+    pub outcome: Outcome,
+    /// `None` where another run may come to something else.
+    pub receipt: Option<Receipt>,
+}
+
+/// Runs evals, and has their questions answered.
+pub struct Runner {
+    sandbox: Sandbox,
+    jury: Option<Jury>,
+}
+
+impl Runner {
+    /// Without a jury, what an eval asks is not answered.
+    pub fn new(sandbox: Sandbox, jury: Option<Jury>) -> Self {
+        Self { sandbox, jury }
+    }
+
+    /// Runs `source` on each trace (schema version 1, as JSON), on all workers at once, and hands the outcomes
+    /// over in the traces' order until `each` breaks. A bounded number of traces is held.
+    ///
+    /// Blocks; not for asynchronous threads.
+    pub fn evaluate_in_order<T: Send>(
+        &self,
+        source: &EvalSource,
+        traces: impl Iterator<Item = (T, String)> + Send,
+        mut each: impl FnMut(T, Ran) -> ControlFlow<()>,
+    ) {
+        let eval = source.hash();
+        let held_max = self.jury.as_ref().map_or(1, |_| HELD_MAX);
+        let mut held: Vec<Held<T>> = Vec::with_capacity(held_max);
+        let mut let_go = |held: &mut Vec<Held<T>>| {
+            self.have_answered(source, held);
+            let ran = held.drain(..).map(|held| held.into_ran(&eval));
+            for (what, ran) in ran {
+                each(what, ran)?;
+            }
+            ControlFlow::Continue(())
+        };
+        let hold = |what, trace, outcome| {
+            held.push(Held::new(what, trace, outcome));
+            match held.len() < held_max && held.first().is_some_and(Held::asks) {
+                true => ControlFlow::Continue(()),
+                false => let_go(&mut held),
+            }
+        };
+        self.sandbox
+            .evaluate_in_order(source.as_str(), traces, hold);
+        // Nothing, unless the last ones are held.
+        let _ = let_go(&mut held);
+    }
+
+    /// Runs those that ask again, with answers.
+    fn have_answered<T: Send>(&self, source: &EvalSource, held: &mut [Held<T>]) {
+        let asking: Vec<_> = held.iter_mut().filter(|held| held.asks()).collect();
+        let Some(jury) = &self.jury else {
+            let refused = Outcome::refused(unavailable(llm::NOT_CONFIGURED));
+            for held in asking {
+                held.outcome = refused.clone();
+            }
+            return;
+        };
+        let threads = asking.len().min(ASKED_AT_ONCE);
+        let asking = Mutex::new(asking.into_iter());
+        let next = || asking.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            while let Some(held) = next() {
+                let step =
+                    |answers: &Answers| self.sandbox.step(source.as_str(), &held.trace, answers);
+                let ask = |question: &Question| jury.answer(question);
+                (held.outcome, held.answers) = judged(Answers::default(), step, ask);
+            }
+        };
+        thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    }
+}
+
+/// Runs an eval on a trace with the answers of a receipt; nobody is asked. Blocks.
+pub fn repeat(sandbox: &Sandbox, source: &EvalSource, trace: &str, answers: Answers) -> Ran {
+    let step = |answers: &Answers| sandbox.step(source.as_str(), trace, answers);
+    let (outcome, answers) = judged(answers, step, |_| {
+        let missing = "the eval asks judge() what the receipt has no answer to";
+        Err(unavailable(missing))
+    });
+    let receipt = Receipt::of(&source.hash(), &hash(trace), &answers, &outcome);
+    Ran { outcome, receipt }
+}
+
+fn unavailable(why: &str) -> RunError {
+    RunError {
+        kind: ErrorKind::JudgeUnavailable,
+        message: why.to_owned(),
+    }
+}
+
+/// A trace that ran, and may have to run again.
+struct Held<T> {
+    what: T,
+    trace: String,
+    outcome: Outcome,
+    answers: Answers,
+}
+
+impl<T> Held<T> {
+    fn new(what: T, trace: String, outcome: Outcome) -> Self {
+        let answers = Answers::default();
+        Self {
+            what,
+            trace,
+            outcome,
+            answers,
+        }
+    }
+
+    /// An eval can't claim this error: the sandbox alone says it, of a run that asked.
+    fn asks(&self) -> bool {
+        self.outcome.error_kind() == Some(ErrorKind::JudgeUnavailable)
+    }
+
+    fn into_ran(self, eval: &str) -> (T, Ran) {
+        let receipt = Receipt::of(eval, &hash(&self.trace), &self.answers, &self.outcome);
+        let outcome = self.outcome;
+        (self.what, Ran { outcome, receipt })
+    }
+}

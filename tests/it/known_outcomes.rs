@@ -1,0 +1,318 @@
+//! In the service, an outcome is run for once: rows say what the same eval, interpreter and trace came to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use iofold::app::{self, App, Service};
+use iofold::domain::{EvalSource, Outcome, Verdict, WorkspaceId};
+use iofold::llm::{Answering, Judge, Question};
+use iofold::playground::langfuse::Apis;
+use iofold::run::{self, PendingRun, VersionSource};
+use iofold::sandbox::interpreter;
+use iofold::sandbox::receipt::hash;
+use iofold::score;
+use serde_json::{Value, json};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::cli::{run as fed, stderr};
+use crate::on_both_databases;
+use crate::support::Database;
+use crate::support::iofold;
+use crate::support::stage::{Stage, eventually, recorded};
+
+on_both_databases!(
+    a_version_run_again_costs_only_reads,
+    versions_of_the_same_text_share_outcomes_and_other_texts_do_not,
+    what_the_run_room_ran_is_scored_without_another_run,
+    an_answer_of_judge_is_part_of_the_stored_outcome,
+    what_the_clock_did_is_no_outcome_for_another_version,
+    after_a_change_of_interpreter_labelled_traces_run_again,
+    what_the_service_stored_is_replayed_from_its_database,
+);
+
+const TRACES: usize = 3;
+const EVAL: &str =
+    "def evaluate(trace):\n    return len(trace[\"output_text\"]) > 9, trace[\"id\"]\n";
+
+/// A service that is built and does not run, so that nothing else uses its sandbox, with traces as rows.
+struct Still {
+    service: Service,
+    stage: Stage,
+}
+
+impl Still {
+    async fn with_traces(database: Database) -> Self {
+        Self::with_traces_and_judge(database, None).await
+    }
+
+    async fn with_traces_and_judge(database: Database, judge: Option<Arc<dyn Judge>>) -> Self {
+        let set = recorded("wow_grounded", TRACES);
+        let stage = Stage::set(database, Apis::Both, set, &[]).await;
+        let running = stage.start().await;
+        stage.release(TRACES).await;
+        let stored = || async {
+            let found = "select count(*) as found from traces where complete = 1";
+            (count(&running.app, found).await == TRACES as i64).then_some(())
+        };
+        eventually("the traces", stored).await;
+        running.stop().await;
+        let service = app::build_with(stage.config(), judge).await;
+        let service = service.expect("the service builds");
+        execute(
+            &service.app,
+            "insert into evals values ('default', 'e', 'e', 0)",
+        )
+        .await;
+        Self { service, stage }
+    }
+
+    fn app(&self) -> &App {
+        &self.service.app
+    }
+
+    async fn version(&self, id: &str, source: &str, state: &str) -> VersionSource {
+        let source = EvalSource::new(source);
+        sqlx::query(
+            "insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash,
+                                        generator, candidates_tried, state, created_at_ms)
+             select 'default', $1, 'e', count(*), $2, $3, 'rules', 1, $4, 0 from eval_versions",
+        )
+        .bind(id)
+        .bind(source.as_str())
+        .bind(source.hash())
+        .bind(state)
+        .execute(self.app().db.pool())
+        .await
+        .expect("a version");
+        VersionSource {
+            id: id.into(),
+            source,
+        }
+    }
+
+    async fn traces(&self) -> Vec<PendingRun> {
+        let rows = sqlx::query("select id, payload, payload_hash from traces order by id")
+            .fetch_all(self.app().db.pool())
+            .await
+            .expect("rows");
+        let traces = rows.iter().map(PendingRun::of_row);
+        traces.collect::<Result<_, _>>().expect("traces")
+    }
+
+    /// The outcomes, and the calls of the sandbox that they took.
+    async fn run(&self, version: &VersionSource) -> (Vec<Outcome>, u64) {
+        let before = self.app().sandbox.counts().calls;
+        let (here, traces) = (here(), self.traces().await);
+        let outcomes = run::run_on(self.app(), &here, version, &traces).await;
+        let outcomes = outcomes.expect("it runs");
+        (outcomes, self.app().sandbox.counts().calls - before)
+    }
+
+    /// The same for whatever is pending in the `run` room.
+    async fn run_pending(&self) -> u64 {
+        let before = self.app().sandbox.counts().calls;
+        let workspace = self.app().workspace(&here()).expect("it is configured");
+        let ran = run::run_evals(self.app(), workspace).await;
+        ran.expect("it runs");
+        self.app().sandbox.counts().calls - before
+    }
+}
+
+fn here() -> WorkspaceId {
+    WorkspaceId::from("default")
+}
+
+async fn execute(app: &App, sql: &'static str) {
+    let done = sqlx::query(sql).execute(app.db.pool()).await;
+    done.expect("it is done");
+}
+
+async fn count(app: &App, sql: &'static str) -> i64 {
+    let row = sqlx::query(sql).fetch_one(app.db.pool()).await;
+    row.expect("a row").get("found")
+}
+
+const ALL: u64 = TRACES as u64;
+
+async fn a_version_run_again_costs_only_reads(database: Database) {
+    let still = Still::with_traces(database).await;
+    let version = still.version("v1", EVAL, "retired").await;
+    let (first, calls) = still.run(&version).await;
+    assert_eq!((first.len(), calls), (TRACES, ALL));
+    assert!(first.iter().all(|outcome| outcome.verdict().is_some()));
+    execute(still.app(), "update outcomes set ran_at_ms = 1").await;
+    assert_eq!(still.run(&version).await, (first, 0));
+    let unwritten = "select count(*) as found from outcomes where ran_at_ms = 1";
+    assert_eq!(count(still.app(), unwritten).await, TRACES as i64);
+    // A trace that changes is another trace.
+    let trace = &still.traces().await[0];
+    let payload = format!("{} ", trace.payload);
+    sqlx::query("update traces set payload = $1, payload_hash = $2 where id = $3")
+        .bind(&payload)
+        .bind(hash(&payload))
+        .bind(trace.trace.as_str())
+        .execute(still.app().db.pool())
+        .await
+        .expect("it changes");
+    assert_eq!(still.run(&version).await.1, 1);
+}
+
+async fn versions_of_the_same_text_share_outcomes_and_other_texts_do_not(database: Database) {
+    let still = Still::with_traces(database).await;
+    let first = still.version("v1", EVAL, "retired").await;
+    let same = still.version("v2", EVAL, "retired").await;
+    let other = still.version("v3", &format!("{EVAL}\n"), "retired").await;
+    let (outcomes, _) = still.run(&first).await;
+    assert_eq!(still.run(&same).await, (outcomes, 0));
+    let recorded = "select count(*) as found from outcomes where version_id = 'v2'";
+    assert_eq!(count(still.app(), recorded).await, TRACES as i64);
+    assert_eq!(still.run(&other).await.1, ALL);
+}
+
+async fn what_the_run_room_ran_is_scored_without_another_run(database: Database) {
+    let still = Still::with_traces(database).await;
+    let version = still.version("v1", EVAL, "deployed").await;
+    still.run(&version).await;
+    let calls = still.app().sandbox.counts().calls;
+    let workspace = still.app().workspace(&here()).expect("it is configured");
+    let scored = score::score_traces(still.app(), workspace).await;
+    scored.expect("it scores");
+    assert_eq!(still.app().sandbox.counts().calls, calls);
+    assert_eq!(still.stage.scores().len(), TRACES);
+}
+
+/// Says yes, once or oftener.
+#[derive(Default)]
+struct Yes(AtomicU64);
+
+impl Judge for Yes {
+    fn model(&self) -> &str {
+        "yes"
+    }
+
+    fn answer<'a>(&'a self, _: &'a Question) -> Answering<'a> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(true) })
+    }
+}
+
+const ASKING: &str = "
+from iofold import judge
+
+def evaluate(trace):
+    return judge(\"Is it kind?\", trace[\"output_text\"])
+";
+
+async fn an_answer_of_judge_is_part_of_the_stored_outcome(database: Database) {
+    let judge = Arc::new(Yes::default());
+    let still = Still::with_traces_and_judge(database, Some(judge.clone())).await;
+    let version = still.version("v1", ASKING, "retired").await;
+    let (outcomes, _) = still.run(&version).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| outcome.verdict() == Some(Verdict::Pass))
+    );
+    assert_eq!(judge.0.load(Ordering::SeqCst), ALL);
+    assert_eq!(still.run(&version).await, (outcomes, 0));
+    // Another text asks the same, of which the answers are there.
+    let other = still.version("v2", &format!("{ASKING}\n"), "retired").await;
+    assert!(still.run(&other).await.1 >= ALL);
+    assert_eq!(judge.0.load(Ordering::SeqCst), ALL);
+    assert_replayed_from_the_database(&still, 2 * TRACES).await;
+}
+
+async fn what_the_clock_did_is_no_outcome_for_another_version(database: Database) {
+    let still = Still::with_traces(database).await;
+    let first = still.version("v1", EVAL, "retired").await;
+    still.run(&first).await;
+    execute(
+        still.app(),
+        "update outcomes set verdict = null, reason = null, error_kind = 'deadline',
+                             error_message = 'slow', verdict_hash = null, engine = null",
+    )
+    .await;
+    let same = still.version("v2", EVAL, "retired").await;
+    let (outcomes, calls) = still.run(&same).await;
+    assert_eq!(calls, ALL);
+    assert!(outcomes.iter().all(|outcome| outcome.verdict().is_some()));
+}
+
+async fn after_a_change_of_interpreter_labelled_traces_run_again(database: Database) {
+    let still = Still::with_traces(database).await;
+    still.version("v1", EVAL, "proposed").await;
+    execute(
+        still.app(),
+        "insert into annotators values ('default', 'U1', 0)",
+    )
+    .await;
+    execute(
+        still.app(),
+        "insert into labels select workspace_id, id, 'U1', 'up', null, 0, 0 from traces",
+    )
+    .await;
+    assert_eq!(still.run_pending().await, ALL);
+    assert_eq!(still.run_pending().await, 0);
+
+    let older = "update outcomes set interpreter = 'another', ran_at_ms = 0";
+    execute(still.app(), older).await;
+    assert_eq!(still.run_pending().await, ALL);
+    let row = sqlx::query("select distinct interpreter from outcomes");
+    let row = row.fetch_one(still.app().db.pool()).await.expect("one row");
+    assert_eq!(row.get::<String, _>("interpreter"), interpreter());
+
+    // By a replica that is newer than this one, while it takes over.
+    execute(still.app(), "update outcomes set interpreter = 'another'").await;
+    assert_eq!(still.run_pending().await, 0);
+}
+
+async fn what_the_service_stored_is_replayed_from_its_database(database: Database) {
+    let still = Still::with_traces(database).await;
+    let version = still.version("v1", EVAL, "retired").await;
+    still.run(&version).await;
+    let receipts = stored_receipts(still.app()).await;
+    for trace in still.traces().await {
+        let hash = hash(&trace.payload);
+        let is_of_it = |receipt: &Value| receipt["trace"] == hash.as_str();
+        assert!(
+            receipts.iter().any(is_of_it),
+            "what the guest got is what is stored"
+        );
+    }
+    assert_replayed_from_the_database(&still, TRACES).await;
+}
+
+/// A receipt for each outcome, from the columns of its row.
+async fn stored_receipts(app: &App) -> Vec<Value> {
+    let rows = sqlx::query(
+        "select eval_hash, interpreter, payload_hash, answers, verdict_hash, fuel, engine from outcomes",
+    )
+    .fetch_all(app.db.pool())
+    .await
+    .expect("rows");
+    let receipt = |row: &AnyRow| {
+        let text = |column| row.get::<String, _>(column);
+        let answers: Value = serde_json::from_str(&text("answers")).expect("JSON");
+        json!({
+            "receipt": 1, "eval": text("eval_hash"), "interpreter": text("interpreter"),
+            "trace": text("payload_hash"), "answers": answers, "verdict": text("verdict_hash"),
+            "fuel": row.get::<i64, _>("fuel"), "engine": text("engine"),
+        })
+    };
+    rows.iter().map(receipt).collect()
+}
+
+async fn assert_replayed_from_the_database(still: &Still, outcomes: usize) {
+    let receipts = stored_receipts(still.app()).await;
+    let receipts: Vec<String> = receipts.iter().map(Value::to_string).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = iofold();
+    let command = command.current_dir(folder.path()).args(["replay", "-"]);
+    let command = command.env("DATABASE_URL", &still.stage.database_url);
+    let output = tokio::task::block_in_place(|| fed(command, &receipts.join("\n")));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let summary = format!("{outcomes} the same, 0 differ");
+    assert!(said.contains(&summary), "{said}");
+}
