@@ -23,7 +23,7 @@ def judge(question, text):
     global asked
     if not loaded:
         raise RuntimeError("judge() can be called by evaluate() only, not while the eval is loaded")
-    if not (isinstance(question, str) and isinstance(text, str)):
+    if not (type(question) is str and type(text) is str):
         raise TypeError("judge(question, text) takes two strings")
     if len(question) > QUESTION_CHARS or len(text) > TEXT_CHARS:
         raise ValueError(

@@ -162,7 +162,7 @@ class Printed:
         self.parts, self.room, self.cut = [], PRINTED_CHARS, False
 
     def write(self, text):
-        if not isinstance(text, str):
+        if not is_a(text, str):
             raise TypeError(f"write() argument must be str, not {name_of_type(type(text))}")
         length = str.__len__(text)
         if self.room > 0:
@@ -186,6 +186,11 @@ class Printed:
 
 
 # ---- Results: JSON made by hand, of plain strings only. ----
+
+
+def is_a(value, kind):
+    """`isinstance` that asks the type itself: a value can claim another one by its `__class__`."""
+    return issubclass(type(value), kind)
 
 
 def clean(text, limit):
@@ -216,11 +221,11 @@ OUT_OF_MEMORY = error_result("memory", "the eval used up its memory")
 
 def verdict_result(returned):
     verdict, reason = returned, None
-    if isinstance(returned, tuple) and tuple.__len__(returned) == 2:
+    if is_a(returned, tuple) and tuple.__len__(returned) == 2:
         verdict, reason = tuple.__iter__(returned)
     if not (verdict is True or verdict is False or verdict is None):
         return not_a_verdict(returned, "True, False or None, or a pair of that and a reason")
-    if reason is not None and not isinstance(reason, str):
+    if reason is not None and not is_a(reason, str):
         return not_a_verdict(returned, "a reason that is a str")
     word = "null" if verdict is None else "true" if verdict else "false"
     reason = clean("" if reason is None else reason, REASON_CHARS)
@@ -246,7 +251,7 @@ def safely(function, value):
 
 def failure_result(error, source):
     """The result for an exception that the eval let out."""
-    if isinstance(error, MemoryError):
+    if is_a(error, MemoryError):
         return OUT_OF_MEMORY
     calls = own_calls(error.__traceback__)
     forbidden = forbidden_sentence(error)
@@ -257,7 +262,7 @@ def failure_result(error, source):
 
 
 def forbidden_sentence(error):
-    if isinstance(error, (Forbidden, ModuleNotFoundError)):
+    if is_a(error, (Forbidden, ModuleNotFoundError)):
         return safely(str, error)
     if type(error) is PermissionError and _iofold.last_refused():
         return f"an eval can't {_iofold.last_refused()}"
@@ -296,7 +301,7 @@ def call_text(line, function, lines):
 
 
 def syntax_result(error):
-    if not isinstance(error, SyntaxError):
+    if not is_a(error, SyntaxError):
         return error_result("syntax", "the source is too deeply nested or too large to compile")
     place = f"line {error.lineno}: " if error.lineno else ""
     shown = f"\n    {str(error.text).strip()}" if error.text else ""
@@ -383,12 +388,12 @@ def compile_patterns(source, names):
     """
     try:
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and is_of_re(node)]
-    except Exception:
+    except BaseException:
         return
     for call in calls[:PATTERNS]:
         try:
             re.compile(value_of(call.args[0], names), flags_of(call))
-        except Exception:
+        except BaseException:
             pass  # The eval meets it where it stands.
 
 

@@ -48,6 +48,15 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_iofold", NULL, 
 
 static PyObject *init_iofold(void) { return PyModule_Create(&definition); }
 
+/* The library's measures the whole string first. CPython looks for the end of each line of a source by it: of
+ * 256 KiB, that took all the fuel that an eval has. */
+char *strchr(const char *text, int character) {
+    for (;; text++) {
+        if (*text == (char)character) return (char *)text;
+        if (*text == '\0') return NULL;
+    }
+}
+
 /* ---- Booting, at build time. ---- */
 
 static PyObject *load_function;

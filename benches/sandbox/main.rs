@@ -7,7 +7,8 @@
 //!
 //! The sandbox's own rows: one worker process; a call is everything between `evaluate` and its outcome, thus
 //! the pipe to the worker too, with the eval's image made before (as from the second trace of a run on). After the tables
-//! come two workers against one, the memory of a worker that has served 1,000 more calls, and the start of one.
+//! come two workers against one, the memory of a worker that has served 1,000 more calls, and the start of one:
+//! alone by `cargo bench --bench sandbox -- workers`.
 
 use std::io;
 use std::path::Path;
@@ -31,10 +32,12 @@ const CALLS: usize = 1_000;
 
 fn main() -> io::Result<()> {
     let cases = cases::all();
-    let natives = native::interpreters()?;
-    println!("ratio: a way's p50 to iofold's\n");
-    for case in &cases {
-        println!("{}", compare(case, &natives)?);
+    if !std::env::args().any(|argument| argument == "workers") {
+        let natives = native::interpreters()?;
+        println!("ratio: a way's p50 to iofold's\n");
+        for case in &cases {
+            println!("{}", compare(case, &natives)?);
+        }
     }
     workers::print(&cases)
 }

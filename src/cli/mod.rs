@@ -1,5 +1,6 @@
 //! The command line: `serve`, `doctor`, and `eval` and `replay`, which need no server and no database.
 
+mod attack;
 mod doctor;
 mod eval;
 mod input;
@@ -80,7 +81,7 @@ enum Asked {
     /// Run the service; with nothing configured, with the playground
     Serve,
     /// Check each connection and say what to fix
-    Doctor,
+    Doctor(Doctor),
     /// Make, run and measure evals on files
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -119,6 +120,13 @@ impl SandboxWorker {
         }
         worker::run(self.code, self.image)
     }
+}
+
+#[derive(Args)]
+struct Doctor {
+    /// Attack the sandbox instead, in some 200 ways, and say what stopped each; a theme's name picks its attacks
+    #[arg(long, value_name = "THEME", num_args = 0..=1, require_equals = true)]
+    attack: Option<Option<String>>,
 }
 
 #[derive(Subcommand)]
@@ -210,7 +218,10 @@ fn run(asked: &Asked) -> Result<(), Failure> {
     log_to_stderr(config::log_filter(&environment).unwrap_or(otherwise))?;
     match asked {
         Asked::Serve => serve::serve(&environment),
-        Asked::Doctor => doctor::doctor(&environment),
+        Asked::Doctor(Doctor { attack: None }) => doctor::doctor(&environment),
+        Asked::Doctor(Doctor {
+            attack: Some(theme),
+        }) => attack::attack(&environment, theme.as_deref()),
         Asked::Eval(EvalCommand::Generate(arguments)) => eval::generate(&environment, arguments),
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),

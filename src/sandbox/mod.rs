@@ -14,6 +14,7 @@
 
 mod answers;
 mod artefact;
+pub mod attacks;
 #[cfg(target_os = "linux")]
 pub mod attempts;
 pub mod cache;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use crate::domain::{ErrorKind, Outcome, RunError};
 pub use answers::Answers;
 pub use artefact::interpreter;
+use cache::Artefacts;
 use guest::engine;
 use places::Tenant;
 pub use pool::Counts;
@@ -161,7 +163,15 @@ impl Sandbox {
         cache_dir: &Path,
         workers: usize,
     ) -> Result<Self, SandboxError> {
-        let artefacts = cache::prepare(cache_dir)?;
+        Self::of_artefacts(worker, cache::prepare(cache_dir)?, workers)
+    }
+
+    /// The same on files that are there.
+    fn of_artefacts(
+        worker: &Path,
+        artefacts: Artefacts,
+        workers: usize,
+    ) -> Result<Self, SandboxError> {
         let pool = Pool::start(worker.to_owned(), artefacts, workers.max(1))?;
         Ok(Self {
             pool: Arc::new(pool),

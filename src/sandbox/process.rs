@@ -10,7 +10,6 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[cfg(target_os = "linux")]
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::SandboxError;
@@ -40,6 +39,8 @@ pub enum Failure {
 pub struct Process {
     child: Child,
     socket: UnixStream,
+    /// The socket's time-out; zero before one is set.
+    timeout: Duration,
     frames: Frames,
 }
 
@@ -60,6 +61,7 @@ impl Process {
         Ok(Self {
             child,
             socket,
+            timeout: Duration::ZERO,
             frames: Frames::of_host(),
         })
     }
@@ -70,18 +72,15 @@ impl Process {
     /// The worker must not be used again.
     pub fn call(&mut self, job: &Job<'_>, deadline: Duration) -> Result<Reply, Failure> {
         let start = Instant::now();
-        let mut timed = Timed::new(&self.socket, deadline + GRACE);
         let replied = self
-            .frames
-            .write(&mut timed, job)
-            .and_then(|()| self.frames.read(&mut timed))
+            .ask(job, deadline + GRACE)
             .and_then(|reply: Reply| reply.check(job.fuel, start.elapsed()).map(|()| reply));
         replied.map_err(|error| self.failure(error))
     }
 
     /// Waits until the worker is locked in.
     pub fn greet(&mut self) -> Result<Ready, SandboxError> {
-        let mut timed = Timed::new(&self.socket, START_WITHIN);
+        let mut timed = Timed::new(&self.socket, &mut self.timeout, START_WITHIN)?;
         match self.frames.read::<Greeting>(&mut timed) {
             Ok(Ok(ready)) => Ok(ready),
             Ok(Err(reason)) => Err(SandboxError::Worker(reason)),
@@ -89,14 +88,13 @@ impl Process {
         }
     }
 
-    /// Sends some other message and waits for what is answered.
-    #[cfg(target_os = "linux")]
+    /// Sends a message and waits for what is answered.
     pub fn ask<T: DeserializeOwned>(
         &mut self,
         message: &impl Serialize,
         within: Duration,
     ) -> Result<T, ProtocolError> {
-        let mut timed = Timed::new(&self.socket, within);
+        let mut timed = Timed::new(&self.socket, &mut self.timeout, within)?;
         self.frames.write(&mut timed, message)?;
         self.frames.read(&mut timed)
     }
@@ -138,37 +136,44 @@ impl Drop for Process {
     }
 }
 
-/// A socket that has until a moment, however often it is read or written in between.
+/// A socket that has until a moment, however often it is read or written in between: the last of those may take
+/// as long again.
 struct Timed<'a> {
     socket: &'a UnixStream,
     until: Instant,
 }
 
 impl<'a> Timed<'a> {
-    fn new(socket: &'a UnixStream, within: Duration) -> Self {
+    /// `set` is the socket's time-out, which is set anew only if it is another: a call takes a fraction of a
+    /// millisecond.
+    fn new(socket: &'a UnixStream, set: &mut Duration, within: Duration) -> io::Result<Self> {
+        if *set != within {
+            socket.set_read_timeout(Some(within))?;
+            socket.set_write_timeout(Some(within))?;
+            *set = within;
+        }
         let until = Instant::now() + within;
-        Self { socket, until }
+        Ok(Self { socket, until })
     }
 
-    fn left(&self) -> io::Result<Duration> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        match left.is_zero() {
-            true => Err(io::ErrorKind::TimedOut.into()),
-            false => Ok(left),
+    fn check(&self) -> io::Result<()> {
+        match Instant::now() < self.until {
+            true => Ok(()),
+            false => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }
 
 impl Read for Timed<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.check()?;
         self.socket.read(into)
     }
 }
 
 impl Write for Timed<'_> {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.check()?;
         self.socket.write(from)
     }
 

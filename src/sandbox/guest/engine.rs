@@ -4,9 +4,9 @@ use wasmtime::{Config, Engine, Module};
 
 /// 128 MiB: CPython at rest takes 13, and the largest trace (8 MiB) of tool calls fits, parsed.
 pub const MEMORY_BYTES: usize = 128 << 20;
-/// About 2 s on a core that does 11 billion units a second of sorting and formatting, 13 of `json`, 12
-/// of `re.findall`, 15 of an empty loop, 23 of long integers (measured on one core of a 2-core machine).
-pub const FUEL: u64 = 25_000_000_000;
+/// Half a second to four on a usual core, so that the fuel ends a call and not the clock: it does some 15
+/// billion units a second of an empty loop, 12 of `re`, 13 of `json`, and 2.5 of reading memory at random.
+pub const FUEL: u64 = 10_000_000_000;
 /// 1 MiB of the process's 8. The guest's own C recursion limit is reached first.
 const STACK_BYTES: usize = 1 << 20;
 

@@ -1,7 +1,11 @@
 //! The sandbox from outside: its workers are processes, and this one looks at what became of them.
 
+mod attacks;
 mod attempts;
+mod contract;
+mod everywhere;
 mod fakes;
+mod limits;
 mod looks;
 mod protocol;
 mod tenants;
@@ -11,6 +15,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use iofold::domain::{ErrorKind, Outcome};
@@ -85,6 +90,15 @@ pub fn patient() -> Limits {
         deadline: Duration::from_secs(120),
         ..Limits::default()
     }
+}
+
+/// One for the tests that need none of their own: a worker a core.
+pub fn shared() -> &'static Sandbox {
+    static SHARED: OnceLock<Sandbox> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let sandbox = Sandbox::open(program(), &cache_folder());
+        sandbox.expect("the sandbox opens").with_limits(patient())
+    })
 }
 
 /// `lines` as the body of `evaluate`.
