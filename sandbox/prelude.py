@@ -165,7 +165,7 @@ class Printed:
         if not is_a(text, str):
             raise TypeError(f"write() argument must be str, not {name_of_type(type(text))}")
         length = str.__len__(text)
-        if self.room > 0:
+        if length and self.room > 0:
             self.parts.append(str.__getitem__(text, slice(0, self.room)))
         self.cut |= length > self.room
         self.room = max(self.room - length, 0)
@@ -375,7 +375,8 @@ def asking():
 
 # ---- Regular expressions that the eval will need. ----
 
-PATTERNS = 100
+PATTERNS = 50
+PATTERN_CHARS = 500
 # Functions of `re`, and where their flags are among the arguments.
 RE_FUNCTIONS = {"compile": 1, "search": 2, "match": 2, "fullmatch": 2, "findall": 2, "finditer": 2,
                 "split": 3, "sub": 4, "subn": 4}
@@ -392,7 +393,9 @@ def compile_patterns(source, names):
         return
     for call in calls[:PATTERNS]:
         try:
-            re.compile(value_of(call.args[0], names), flags_of(call))
+            flags = flags_of(call)
+            if not flags & re.DEBUG:  # That prints.
+                re.compile(value_of(call.args[0], names), flags)
         except BaseException:
             pass  # The eval meets it where it stands.
 
@@ -410,7 +413,7 @@ def is_of_re(call):
 
 def value_of(node, names):
     value = node.value if isinstance(node, ast.Constant) else names.get(node.id)
-    if type(value) is not str or len(value) > 1_000:
+    if type(value) is not str or len(value) > PATTERN_CHARS:
         raise TypeError("no pattern")
     return value
 

@@ -26,12 +26,12 @@ impl Table {
         let ours_ms = quantile(&ours, 0.5);
         let aim =
             (case.eval == Eval::Regex).then(|| judged(ours_ms <= AIM_MS, &format!("{AIM_MS} ms")));
-        let head = ["way", "isolated?", "p50 ms", "p90 ms", "ratio", "bar"].map(str::to_owned);
+        let head = ["way", "isolated?", "p50 ms", "p95 ms", "ratio", "bar"].map(str::to_owned);
         let first = [
             "iofold".to_owned(),
             "yes: fresh instance, process".to_owned(),
             milliseconds(ours_ms),
-            milliseconds(quantile(&ours, 0.9)),
+            milliseconds(quantile(&ours, 0.95)),
             "1".to_owned(),
             aim.unwrap_or_default(),
         ];
@@ -57,9 +57,9 @@ impl Table {
             Err(why) => (String::new(), none(why)),
         };
         let name = format!("{} {version}", way.name).trim_end().to_owned();
-        let [p50, p90, ratio, bar] = figures;
+        let [p50, p95, ratio, bar] = figures;
         self.rows
-            .push([name, way.isolated.to_owned(), p50, p90, ratio, bar]);
+            .push([name, way.isolated.to_owned(), p50, p95, ratio, bar]);
     }
 
     fn figures(&self, times: &[f64], bar: Option<Bar>) -> [String; 4] {
@@ -67,7 +67,7 @@ impl Table {
         let ratio = p50 / self.ours_ms;
         [
             milliseconds(p50),
-            milliseconds(quantile(times, 0.9)),
+            milliseconds(quantile(times, 0.95)),
             significant(ratio),
             bar.map_or_else(String::new, |bar| bar.judge(ratio)),
         ]
@@ -123,11 +123,11 @@ impl fmt::Display for Table {
             let cells = self.rows.iter().map(|row| row[column].chars().count());
             cells.max().unwrap_or_default()
         };
-        let [way, isolated, p50, p90, ratio, _] = [0, 1, 2, 3, 4, 5].map(width);
+        let [way, isolated, p50, p95, ratio, _] = [0, 1, 2, 3, 4, 5].map(width);
         writeln!(f, "{}", self.title)?;
         for [a, b, c, d, e, bar] in &self.rows {
             let line =
-                format!("  {a:way$}  {b:isolated$}  {c:>p50$}  {d:>p90$}  {e:>ratio$}  {bar}");
+                format!("  {a:way$}  {b:isolated$}  {c:>p50$}  {d:>p95$}  {e:>ratio$}  {bar}");
             writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())

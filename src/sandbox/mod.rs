@@ -39,7 +39,7 @@ use crate::domain::{ErrorKind, Outcome, RunError};
 pub use answers::Answers;
 pub use artefact::interpreter;
 use cache::Artefacts;
-use guest::engine;
+use guest::engine::{self, MEMORY_BYTES};
 use places::Tenant;
 pub use pool::Counts;
 use pool::{CallError, Pool};
@@ -48,7 +48,9 @@ use protocol::{ANSWERS_BYTES, Job, Question, Reply, SOURCE_BYTES, TRACE_BYTES};
 pub use receipt::Receipt;
 use walls::WallState;
 
-/// Worker processes: one a core, but no more than this; each takes some 30 MB.
+/// A guest starts with 12 MiB.
+const LEAST_MEMORY: usize = 16 << 20;
+/// Worker processes: one a core, but no more than this; each takes 40 MB, and up to 100 with images of many evals.
 const MOST_WORKERS: usize = 16;
 /// Traces taken ahead for each worker by [`Sandbox::evaluate_in_order`]: enough that a slow one holds nobody up.
 const AHEAD: usize = 4;
@@ -61,8 +63,8 @@ pub struct Limits {
     pub fuel: u64,
     /// Wall clock for one call, a backstop behind the fuel. Over it: [`ErrorKind::Deadline`].
     pub deadline: Duration,
-    /// Bytes of guest memory, at most 128 MiB. CPython at rest takes 13 MiB of them. Over
-    /// it: [`ErrorKind::Memory`].
+    /// Bytes of guest memory, of which CPython at rest takes 12 MiB: taken as 16 MiB at least and 128 MiB at
+    /// most. Over it: [`ErrorKind::Memory`].
     pub memory_bytes: usize,
     /// Bytes of an eval's source, at most 256 KiB. Over it: [`ErrorKind::Syntax`].
     pub source_bytes: usize,
@@ -234,7 +236,7 @@ impl Sandbox {
             trace: trace_json,
             answers: &answers,
             fuel: self.limits.fuel,
-            memory_bytes: self.limits.memory_bytes as u64,
+            memory_bytes: self.limits.memory_bytes.clamp(LEAST_MEMORY, MEMORY_BYTES) as u64,
         };
         match self.pool.call(&self.tenant, &job, self.limits.deadline) {
             Ok(Reply::Asks(question)) => Step::Asks(question),

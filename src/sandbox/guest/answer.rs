@@ -94,10 +94,7 @@ impl From<GuestErrorKind> for ErrorKind {
 /// Reads an answer. One that makes no sense is the eval's doing: the guest alone makes none.
 pub fn read(bytes: &[u8]) -> Answer {
     let Ok(GuestAnswer { said, printed }) = serde_json::from_slice(bytes) else {
-        return Answer::error(RunError {
-            kind: ErrorKind::Exception,
-            message: "the eval tampered with the interpreter that ran it".to_owned(),
-        });
+        return tampered();
     };
     let (result, asks) = match said {
         Said::Verdict { verdict, reason } => {
@@ -111,6 +108,14 @@ pub fn read(bytes: &[u8]) -> Answer {
         printed: cut(&printed, PRINTED_CHARS),
         asks,
     }
+}
+
+/// An answer that the guest alone does not make.
+pub fn tampered() -> Answer {
+    Answer::error(RunError {
+        kind: ErrorKind::Exception,
+        message: "the eval tampered with the interpreter that ran it".to_owned(),
+    })
 }
 
 impl From<GuestError> for RunError {

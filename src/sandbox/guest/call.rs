@@ -8,7 +8,7 @@ use wasmtime::{
 };
 
 use super::answer::{self, Answer};
-use super::memory::Addresses;
+use super::memory::{Addresses, Slot};
 use crate::domain::{ErrorKind, RunError};
 use crate::sandbox::protocol::{Done, Job, Reply};
 
@@ -70,16 +70,17 @@ pub struct Call<'a> {
     store: Store<CallState>,
     instance: Instance,
     memory: Memory,
-    addresses: Arc<Addresses>,
+    /// Lent to the instance: nothing else touches it meanwhile.
+    slot: &'a mut Slot,
     job: &'a Job<'a>,
 }
 
 impl<'a> Call<'a> {
-    /// With the memory that was lent, which lies at `addresses`.
+    /// With the slot's memory, which was lent.
     pub fn start(
         engine: &Engine,
         module: &InstancePre<CallState>,
-        addresses: Arc<Addresses>,
+        slot: &'a mut Slot,
         job: &'a Job<'a>,
     ) -> wasmtime::Result<Self> {
         let state = CallState {
@@ -89,7 +90,7 @@ impl<'a> Call<'a> {
         let mut store = Store::new(engine, state);
         store.limiter(|state| state);
         store.set_fuel(job.fuel)?;
-        notice_writes(&mut store, Arc::clone(&addresses));
+        notice_writes(&mut store, slot.addresses());
         let instance = module.instantiate(&mut store)?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -98,7 +99,7 @@ impl<'a> Call<'a> {
             store,
             instance,
             memory,
-            addresses,
+            slot,
             job,
         })
     }
@@ -108,6 +109,8 @@ impl<'a> Call<'a> {
         let status = self.send("load", self.job.source);
         match self.conclude(status) {
             Ok(None) => None,
+            // `judge` can't be called yet.
+            Ok(Some(answer)) if answer.asks.is_some() => Some(self.done(answer::tampered())),
             Ok(Some(answer)) => Some(self.done(answer)),
             Err(error) => Some(self.done(Answer::error(error))),
         }
@@ -175,7 +178,8 @@ impl<'a> Call<'a> {
         let alloc = self.export::<u32, u32>("alloc")?;
         let start = alloc.call(&mut self.store, text.len() as u32)?;
         // A null pointer says that the guest's memory is used up; the limiter knows.
-        self.addresses.unprotect_all(start as usize, text.len());
+        let addresses = self.slot.addresses();
+        addresses.unprotect_all(start as usize, text.len());
         let room = self.memory.data_mut(&mut self.store);
         let room = room
             .get_mut(start as usize..)

@@ -71,8 +71,8 @@ impl Images {
     }
 
     /// The memory that starts as the image of that number.
-    pub fn slot(&self, at: usize) -> &Slot {
-        &self.images[at].slot
+    pub fn slot(&mut self, at: usize) -> &mut Slot {
+        &mut self.images[at].slot
     }
 
     /// Puts the image back after a call.
@@ -84,7 +84,8 @@ impl Images {
     fn make(&mut self, interpreter: &Interpreter, job: &Job<'_>) -> wasmtime::Result<usize> {
         let at = self.vacant()?;
         let image = &mut self.images[at];
-        let refused = interpreter.start(&image.slot, job)?.load();
+        let refused = interpreter.start(&mut image.slot, job)?.load();
+        image.slot.check()?;
         match refused {
             Some(_) => self.memories.clear(&mut image.slot)?,
             None => self.memories.keep(&mut image.slot)?,

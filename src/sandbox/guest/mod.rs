@@ -45,9 +45,9 @@ struct Interpreter {
 
 impl Interpreter {
     /// An instance with `slot`'s memory.
-    fn start<'a>(&self, slot: &Slot, job: &'a Job<'a>) -> wasmtime::Result<Call<'a>> {
+    fn start<'a>(&self, slot: &'a mut Slot, job: &'a Job<'a>) -> wasmtime::Result<Call<'a>> {
         self.lender.lend(slot.addresses());
-        Call::start(&self.engine, &self.module, slot.addresses(), job)
+        Call::start(&self.engine, &self.module, slot, job)
     }
 }
 
@@ -85,13 +85,14 @@ impl Guest {
     }
 
     fn answer(&mut self, job: &Job<'_>) -> Result<Reply, SandboxError> {
-        let slot = match self.images.of(&self.interpreter, job)? {
-            Ok(slot) => slot,
+        let at = match self.images.of(&self.interpreter, job)? {
+            Ok(at) => at,
             Err(refused) => return Ok(Reply::Done(refused)),
         };
-        let call = self.interpreter.start(self.images.slot(slot), job)?;
-        let reply = call.evaluate();
-        self.images.restore(slot)?;
+        let slot = self.images.slot(at);
+        let reply = self.interpreter.start(slot, job)?.evaluate();
+        slot.check()?;
+        self.images.restore(at)?;
         Ok(reply)
     }
 }

@@ -135,7 +135,7 @@ fn what_is_printed_is_cut_and_comes_with_the_answer() {
 const ASKING: &str = "from iofold import judge\n\ndef evaluate(trace):\n    try:\n        polite = judge('Is it polite?', trace['output_text'])\n    except BaseException:\n        return True, 'swallowed'\n    return polite, 'judged'\n";
 
 #[test]
-fn a_question_suspends_the_run_whatever_the_eval_makes_of_that() {
+fn a_question_suspends_the_run_also_where_the_eval_catches_it() {
     let mut guest = guest();
     let question = Question {
         question: "Is it polite?".to_owned(),

@@ -113,3 +113,44 @@ fn more_callers_than_workers_wait_for_each_other() {
         }
     });
 }
+
+/// The command line on a host with little memory for processes: what `ulimit -d` limits.
+#[cfg(target_os = "linux")]
+fn run_with_host_memory(kib: u32) -> (Option<i32>, serde_json::Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let eval = file(
+        "eval.py",
+        &eval("return len(bytearray(50_000_000)) > 0, 'it fits'"),
+    );
+    let traces = file("traces.jsonl", "{\"id\": \"t\"}\n");
+    let output = Command::new("bash")
+        .args(["-c", &format!("ulimit -d {kib} && exec \"$@\""), "bash"])
+        .arg(env!("CARGO_BIN_EXE_iofold"))
+        .args(["eval", "run"])
+        .args([eval, traces])
+        .env(
+            "XDG_CACHE_HOME",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp"),
+        )
+        .output()
+        .expect("bash runs");
+    let line = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), line)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_the_host_lacks_is_not_the_evals_fault() {
+    let (code, line) = run_with_host_memory(2_000_000);
+    assert_eq!((code, &line["reason"]), (Some(0), &"it fits".into()));
+    let (code, line) = run_with_host_memory(40_000);
+    assert_eq!(
+        (code, &line["error"]["kind"], &line["receipt"]),
+        (Some(3), &"host".into(), &serde_json::Value::Null)
+    );
+}

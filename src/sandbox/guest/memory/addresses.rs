@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(target_os = "linux")]
 use rustix::mm::Advice;
@@ -17,8 +17,11 @@ use super::super::engine::MEMORY_BYTES;
 pub const PAGE: usize = 4096;
 /// Compiled code checks no bounds: a wasm address is 32 bits.
 pub const RESERVED: usize = 4 << 30;
-/// Bytes after that which trap, for the constant offsets in wasm's instructions.
+/// Bytes before and after that which trap: for the constant offsets in wasm's instructions, and in case that
+/// compiled code is wrong.
 pub const GUARD: usize = 32 << 20;
+
+const ALL: usize = GUARD + RESERVED + GUARD;
 
 /// Where a guest's first write to a page can be noticed: wasmtime offers no signal handler elsewhere.
 pub const NOTICES_WRITES: bool = cfg!(target_os = "linux");
@@ -35,6 +38,8 @@ pub struct Addresses {
     mapped: AtomicUsize,
     /// A bit a page of the mapped ones: it can be written to.
     writable: Box<[AtomicU64]>,
+    /// The kernel has refused something that an instance had a right to.
+    refused: AtomicBool,
 }
 
 #[expect(unsafe_code, reason = "a pointer is not Send by itself")]
@@ -51,14 +56,17 @@ impl Addresses {
     pub fn reserve() -> io::Result<Self> {
         let (flags, none) = (MapFlags::PRIVATE | MapFlags::NORESERVE, ProtFlags::empty());
         // SAFETY: the kernel chooses an address where nothing is.
-        let start =
-            unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), RESERVED + GUARD, none, flags)? };
+        let start = unsafe {
+            let first = rustix::mm::mmap_anonymous(ptr::null_mut(), ALL, none, flags)?;
+            first.add(GUARD)
+        };
         let words = MEMORY_BYTES / PAGE / 64;
         Ok(Self {
             start: NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?,
             accessible: AtomicUsize::new(0),
             mapped: AtomicUsize::new(0),
             writable: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            refused: AtomicBool::new(false),
         })
     }
 
@@ -104,7 +112,10 @@ impl Addresses {
         let from = self.accessible();
         let access = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: the pages lie inside this range and nothing refers to them yet.
-        unsafe { rustix::mm::mprotect(self.start().add(from).cast(), end - from, access)? };
+        let grown =
+            unsafe { rustix::mm::mprotect(self.start().add(from).cast(), end - from, access) };
+        self.note(grown.is_ok());
+        grown?;
         self.accessible.store(end, Ordering::Relaxed);
         Ok(())
     }
@@ -140,10 +151,21 @@ impl Addresses {
         // SAFETY: the page is mapped from a file inside this range.
         let unprotected =
             unsafe { rustix::mm::mprotect(self.start().add(page * PAGE).cast(), PAGE, access) };
+        self.note(unprotected.is_ok());
         if unprotected.is_ok() {
             self.writable[page / 64].fetch_or(1 << (page % 64), Ordering::Relaxed);
         }
         unprotected.is_ok()
+    }
+
+    /// Whether the kernel has refused memory that an instance had a right to: what that instance did then is not
+    /// its own doing.
+    pub fn was_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, granted: bool) {
+        self.refused.fetch_or(!granted, Ordering::Relaxed);
     }
 
     /// Lets the host write to `length` bytes from `at` on: it has no signal handler.
@@ -214,7 +236,7 @@ impl Addresses {
 impl Drop for Addresses {
     fn drop(&mut self) {
         // SAFETY: the range is owned, and an instance that has it holds a clone of its `Arc`.
-        let _ = unsafe { rustix::mm::munmap(self.start().cast(), RESERVED + GUARD) };
+        let _ = unsafe { rustix::mm::munmap(self.start().sub(GUARD).cast(), ALL) };
     }
 }
 

@@ -98,6 +98,15 @@ impl Slot {
         Arc::clone(&self.addresses)
     }
 
+    /// # Errors
+    /// The kernel has refused memory to an instance: what it did then is the host's doing.
+    pub fn check(&self) -> io::Result<()> {
+        match self.addresses.was_refused() {
+            true => Err(io::ErrorKind::OutOfMemory.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Bytes that this image takes beside the boot image.
     pub fn image_bytes(&self) -> usize {
         self.changed.iter().map(Range::len).sum::<usize>() * PAGE
