@@ -114,6 +114,11 @@ impl Parts {
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
     }
+
+    /// The same, to wait for.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
 }
 
 /// A service that is built and bound to its port, but does not run yet.
@@ -140,24 +145,13 @@ pub async fn build(config: Config) -> anyhow::Result<Service> {
 
 /// The same with an LLM of the caller's.
 pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow::Result<Service> {
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}; another program may use that port (set IOFOLD_LISTEN to another)",
-            config.listen
-        )
-    })?;
+    let listener = listen(config.listen).await?;
     let address = listener.local_addr()?;
     let (worker, cache_dir) = (config.worker.clone(), config.cache_dir.clone());
     let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&worker, &cache_dir)).await??;
     let db = Db::open(&config.database_url).await?;
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
-    let playground = match config.wants_playground() {
-        true => Some(Playground::open(PlaygroundConfig {
-            labels_wanted: config.settings.labels_to_generate,
-            ..PlaygroundConfig::bundled(address, &config.database_url)
-        })?),
-        false => None,
-    };
+    let playground = playground(&config, address)?;
     let connected = connect(&config, playground.as_ref())?;
     let app = App(Arc::new(Parts {
         db,
@@ -185,6 +179,25 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         router,
         worker,
     })
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address}; another program may use that port (set IOFOLD_LISTEN to another)"
+        )
+    })
+}
+
+/// The playground, where nothing else is configured.
+fn playground(config: &Config, address: SocketAddr) -> anyhow::Result<Option<Playground>> {
+    let wanted = config.wants_playground().then(|| {
+        Playground::open(PlaygroundConfig {
+            labels_wanted: config.settings.labels_to_generate,
+            ..PlaygroundConfig::bundled(address, &config.database_url)
+        })
+    });
+    wanted.transpose()
 }
 
 struct Connected {

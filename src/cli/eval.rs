@@ -7,8 +7,8 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use super::input::{self, RawLine};
-use super::replay::{Origin, Slip};
-use super::terminal::{Progress, say, spinner, unwritable};
+use super::replay::{LocatedReceipt, Origin};
+use super::terminal::{Progress, say, spinner, unwritable, visible};
 use super::{Failure, Generator};
 use crate::config::{self, Environment};
 use crate::domain::{ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError};
@@ -26,40 +26,40 @@ pub fn run(environment: &Environment, arguments: &super::Run) -> Result<(), Fail
     let lines = input::lines(&arguments.traces)?;
     let runtime = runtime()?;
     let runner = runner(environment, &runtime)?;
-    let mut broken = None;
-    let traces = lines.map_while(|line| match line.and_then(|line| read(&line)) {
-        Ok(read) => Some(read),
-        Err(error) => {
-            broken = Some(error);
+    let mut unreadable = None;
+    let traces = lines.map_while(|line| match line.and_then(|line| parse(&line)) {
+        Ok(parsed) => Some(parsed),
+        Err(failure) => {
+            unreadable = Some(failure);
             None
         }
     });
     let progress = Progress::through(&arguments.traces, "traces");
-    let mut written = Written::new(stdout().lock(), Origin::of(arguments));
-    runner.evaluate_in_order(&source, traces, |read, ran| {
-        progress.advance(read.end);
-        progress.aside(|| written.write(&read, &ran))
+    let mut outcomes = OutcomeWriter::new(stdout().lock(), Origin::of(arguments));
+    runner.evaluate_in_order(&source, traces, |line, ran| {
+        progress.advance(line.end);
+        progress.aside(|| outcomes.write(&line, &ran))
     });
     progress.finish();
-    // What came before a broken line is written.
-    written.conclude(broken)
+    // What came before an unreadable line is written.
+    outcomes.conclude(unreadable)
 }
 
 /// What a line holds beside the trace.
-struct Read {
+struct LineMark {
     id: String,
     number: usize,
     end: u64,
 }
 
-fn read(line: &RawLine) -> Result<(Read, String), Failure> {
+fn parse(line: &RawLine) -> Result<(LineMark, String), Failure> {
     let input::Line { id, trace } = input::trace_line(line)?;
-    let read = Read {
+    let mark = LineMark {
         id,
         number: line.number,
         end: line.end(),
     };
-    Ok((read, trace.to_json()))
+    Ok((mark, trace.to_json()))
 }
 
 /// An outcome as the command prints it.
@@ -73,11 +73,11 @@ struct OutcomeLine<'a> {
     fuel: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     printed: &'a str,
-    receipt: Option<Slip>,
+    receipt: Option<LocatedReceipt>,
 }
 
 impl<'a> OutcomeLine<'a> {
-    fn new(id: &'a str, outcome: &'a Outcome, receipt: Option<Slip>) -> Self {
+    fn new(id: &'a str, outcome: &'a Outcome, receipt: Option<LocatedReceipt>) -> Self {
         let said = outcome.result.as_ref().ok();
         Self {
             id,
@@ -92,30 +92,30 @@ impl<'a> OutcomeLine<'a> {
     }
 }
 
-struct Written<W> {
+struct OutcomeWriter<W> {
     to: W,
     origin: Option<Origin>,
     failed: Option<Failure>,
-    broken: bool,
+    not_a_module: bool,
     host_failed: bool,
 }
 
-impl<W: Write> Written<W> {
+impl<W: Write> OutcomeWriter<W> {
     fn new(to: W, origin: Option<Origin>) -> Self {
         Self {
             to,
             origin,
             failed: None,
-            broken: false,
+            not_a_module: false,
             host_failed: false,
         }
     }
 
-    fn write(&mut self, read: &Read, ran: &Ran) -> ControlFlow<()> {
+    fn write(&mut self, line: &LineMark, ran: &Ran) -> ControlFlow<()> {
         let kind = ran.outcome.error_kind();
-        self.broken |= kind == Some(ErrorKind::Syntax);
+        self.not_a_module |= kind == Some(ErrorKind::Syntax);
         self.host_failed |= kind == Some(ErrorKind::Host);
-        match self.write_line(read, ran) {
+        match self.write_line(line, ran) {
             Ok(()) => ControlFlow::Continue(()),
             Err(failure) => {
                 self.failed = Some(failure);
@@ -124,21 +124,27 @@ impl<W: Write> Written<W> {
         }
     }
 
-    fn write_line(&mut self, read: &Read, Ran { outcome, receipt }: &Ran) -> Result<(), Failure> {
-        let from = self.origin.as_ref().map(|origin| origin.at(read.number));
-        let slip = receipt.clone().map(|receipt| Slip { receipt, from });
-        let line = OutcomeLine::new(&read.id, outcome, slip);
-        let line = serde_json::to_string(&line).context("an outcome is JSON")?;
-        let written = writeln!(self.to, "{line}").and_then(|()| self.to.flush());
+    fn write_line(
+        &mut self,
+        line: &LineMark,
+        Ran { outcome, receipt }: &Ran,
+    ) -> Result<(), Failure> {
+        let from = self.origin.as_ref().map(|origin| origin.at(line.number));
+        let receipt = receipt.clone();
+        let receipt = receipt.map(|receipt| LocatedReceipt { receipt, from });
+        let outcome = OutcomeLine::new(&line.id, outcome, receipt);
+        let json = serde_json::to_string(&outcome).context("an outcome is JSON")?;
+        // What an eval says may be shown on a terminal.
+        let written = writeln!(self.to, "{}", visible(&json)).and_then(|()| self.to.flush());
         written.map_err(unwritable)
     }
 
     /// A source that is not Python is the eval's fault whatever the traces are.
-    fn conclude(self, broken_line: Option<Failure>) -> Result<(), Failure> {
-        if let Some(failure) = self.failed.or(broken_line) {
+    fn conclude(self, unreadable: Option<Failure>) -> Result<(), Failure> {
+        if let Some(failure) = self.failed.or(unreadable) {
             return Err(failure);
         }
-        match (self.host_failed, self.broken) {
+        match (self.host_failed, self.not_a_module) {
             (true, _) => Err(Failure::Host(anyhow!(
                 "the sandbox host failed on some traces"
             ))),

@@ -37,6 +37,10 @@ pub fn reader(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(stdin())));
     }
+    if path.is_dir() {
+        let folder = anyhow!("cannot read {}: it is a folder", path.display());
+        return Err(Failure::Usage(folder));
+    }
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()));
     Ok(Box::new(BufReader::new(file.map_err(Failure::Usage)?)))
 }

@@ -188,7 +188,7 @@ struct Replay {
     /// The eval: a Python file that defines evaluate(trace)
     #[arg(long, value_name = "EVAL.py")]
     eval: Option<PathBuf>,
-    /// A file with the trace, found by its hash
+    /// A file with the trace, found by its hash; nothing else is looked in then
     #[arg(long, value_name = "TRACES.jsonl")]
     traces: Option<PathBuf>,
 }
@@ -204,7 +204,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::NoEval | Failure::Quiet(_)) {
-                eprintln!("iofold: {failure}");
+                terminal::complain(&failure.to_string());
             }
             ExitCode::from(failure.code())
         }

@@ -10,11 +10,46 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use super::Failure;
 
-/// Prints a text and a line end.
+/// Prints a text and a line end, with nothing in it that a terminal obeys.
 pub fn say(text: &str) -> Result<(), Failure> {
     let mut out = stdout().lock();
-    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    let written = writeln!(out, "{}", visible(text)).and_then(|()| out.flush());
     written.map_err(unwritable)
+}
+
+/// Says on standard error what went wrong, with nothing in it that a terminal obeys.
+pub fn complain(text: &str) {
+    eprintln!("iofold: {}", visible(text));
+}
+
+/// A text with what a terminal obeys as `\u` and four digits: control characters other than line feeds and
+/// tabs, and those that turn the direction of writing. A JSON text stays one, of the same value.
+pub fn visible(text: &str) -> String {
+    escaped(text, |c| is_obeyed(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// The same, in one line.
+pub fn visible_line(text: &str) -> String {
+    escaped(text, is_obeyed)
+}
+
+fn is_obeyed(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    c.is_control() || turns
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_escaped(c) {
+            true => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// A reader that has seen enough, such as `head`, is nobody's fault.
@@ -75,6 +110,11 @@ impl Progress {
         }
     }
 
+    /// Says on standard error what went wrong, with the bar out of the way.
+    pub fn complain(&self, text: &str) {
+        self.bar.suspend(|| complain(text));
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
@@ -112,6 +152,17 @@ mod tests {
             failure(io::ErrorKind::StorageFull),
             Failure::Host(_)
         ));
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_shown() {
+        let hostile = "é👍\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{2066}\r\n\t";
+        let shown = "é👍\\u001b[2J\\u007f\\u009b\\u202e\\u2066\\u000d";
+        assert_eq!(visible(hostile), format!("{shown}\n\t"));
+        assert_eq!(visible_line(hostile), format!("{shown}\\u000a\\u0009"));
+        let json = serde_json::to_string(hostile).expect("a text is JSON");
+        let read: String = serde_json::from_str(&visible(&json)).expect("it is still JSON");
+        assert_eq!(read, hostile);
     }
 
     #[test]

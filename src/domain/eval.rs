@@ -1,4 +1,4 @@
-use sha2::{Digest, Sha256};
+use super::sha256_hex;
 
 /// The question an eval answers, in words: the docstring of its source.
 pub type Criterion = String;
@@ -20,7 +20,7 @@ impl EvalSource {
 
     /// SHA-256 of the text, in hex.
     pub fn hash(&self) -> String {
-        hex::encode(Sha256::digest(self.0.as_bytes()))
+        sha256_hex(&self.0)
     }
 
     /// The first line of the module's docstring; `None` where the module does not open with one.

@@ -1,6 +1,7 @@
 //! The vocabulary every room shares: traces, labels, evals, outcomes. No I/O.
 
 mod eval;
+mod hash;
 mod ids;
 mod label;
 pub mod lenient;
@@ -9,8 +10,9 @@ mod outcome;
 mod trace;
 
 pub use eval::{Criterion, EvalSource};
+pub use hash::sha256_hex;
 pub use ids::{AnnotatorId, EvalId, TraceId, VersionId, WorkspaceId};
 pub use label::{AnnotatorLabel, Class, LabelledTrace, Thumb, consensus};
 pub use markup::escape_markup;
-pub use outcome::{ErrorKind, Outcome, RunError, Verdict};
+pub use outcome::{ErrorKind, Outcome, RunError, TOO_DEEP, Verdict};
 pub use trace::{Message, Observation, ToolCall, Trace};

@@ -113,6 +113,10 @@ impl ErrorKind {
     }
 }
 
+/// The message of an [`ErrorKind::Exception`] for which the engine's stack was too short: what CPython does not
+/// count nests that deeply, and how deep that is differs between processors.
+pub const TOO_DEEP: &str = "the eval recursed too deeply";
+
 /// An error's kind and a sentence for the eval's owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
@@ -155,6 +159,13 @@ impl Outcome {
     pub fn host_failure(&self) -> Option<&str> {
         let error = self.result.as_ref().err()?;
         (error.kind == ErrorKind::Host).then_some(error.message.as_str())
+    }
+
+    /// Whether another run would come to the same: see [`ErrorKind::is_repeatable`]; and [`TOO_DEEP`], which
+    /// depends on the machine.
+    pub fn is_repeatable(&self) -> bool {
+        let error = self.result.as_ref().err();
+        error.is_none_or(|error| error.kind.is_repeatable() && error.message != TOO_DEEP)
     }
 
     /// What kind of error prevented a verdict.

@@ -1,8 +1,7 @@
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use sqlx::{Any, Executor, Row, Transaction};
 
-use crate::domain::{Trace, WorkspaceId};
+use crate::domain::{Trace, WorkspaceId, sha256_hex};
 use crate::store::{Db, now_ms};
 
 /// Deliveries loaded at once: a body may have 12 MB.
@@ -266,7 +265,7 @@ pub async fn upsert_trace(
     .bind(workspace.as_str())
     .bind(&trace.id)
     .bind(&payload)
-    .bind(hex::encode(Sha256::digest(&payload)))
+    .bind(sha256_hex(&payload))
     .bind(trace.group())
     .bind(i64::from(arrival.complete))
     .bind(i64::from(arrival.cleaned))

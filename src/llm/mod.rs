@@ -8,10 +8,6 @@ use std::sync::Arc;
 
 pub use crate::sandbox::protocol::Question;
 
-/// What an eval's owner reads where [`configured`] is `None`.
-pub const NOT_CONFIGURED: &str = "judge() can't answer: no LLM is connected. ANTHROPIC_API_KEY or \
-    OPENAI_API_KEY will connect one; this version of iofold does not read them yet";
-
 /// Why a question was not answered: a sentence for the eval's owner, with what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

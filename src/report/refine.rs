@@ -85,6 +85,8 @@ impl Why {
 
     fn of(outcome: &Outcome, rarer: Class) -> Self {
         match outcome.verdict() {
+            // No error of the eval's.
+            None if !outcome.is_repeatable() => Self::Newest,
             None => Self::Errs,
             Some(Verdict::Abstain) => Self::Abstains,
             Some(verdict) if verdict.class() == Some(rarer) => Self::RarerClass,
@@ -146,11 +148,13 @@ mod tests {
     use super::*;
     use crate::domain::{ErrorKind, RunError};
 
+    fn error(kind: ErrorKind) -> RunError {
+        let message = "why".to_owned();
+        RunError { kind, message }
+    }
+
     fn outcome(verdict: Option<Verdict>) -> Outcome {
-        let error = || RunError {
-            kind: ErrorKind::Exception,
-            message: "ValueError".to_owned(),
-        };
+        let error = || error(ErrorKind::Exception);
         Outcome {
             result: verdict.map(|v| (v, String::new())).ok_or_else(error),
             printed: String::new(),
@@ -192,6 +196,14 @@ mod tests {
         };
         assert_eq!(order(Class::Fail), ["3", "5", "2", "1", "0", "4"]);
         assert_eq!(order(Class::Pass), ["0", "4", "2", "1", "3", "5"]);
+    }
+
+    #[test]
+    fn the_clocks_and_the_hosts_failures_are_not_called_the_evals() {
+        let why = |kind| Why::of(&Outcome::refused(error(kind)), Class::Fail);
+        assert_eq!(why(ErrorKind::Host), Why::Newest);
+        assert_eq!(why(ErrorKind::Deadline), Why::Newest);
+        assert_eq!(why(ErrorKind::Fuel), Why::Errs);
     }
 
     #[test]

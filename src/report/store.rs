@@ -116,7 +116,11 @@ pub struct StoredOutcome {
     pub reason: String,
 }
 
-/// The version's outcomes on traces as they now are, by trace.
+/// A report waits so long for another run where one failed and was not the eval's doing.
+const WAITS_FOR_ANOTHER_RUN_MS: i64 = 3_600_000;
+
+/// The version's outcomes on traces as they now are, by trace. A failure that another run may mend is none until
+/// the version is old.
 pub async fn outcomes(
     db: &Db,
     workspace: &WorkspaceId,
@@ -126,10 +130,14 @@ pub async fn outcomes(
         "select trace_id, verdict, reason from outcomes join traces
            on traces.workspace_id = outcomes.workspace_id and traces.id = outcomes.trace_id
           and traces.payload_hash = outcomes.payload_hash
-         where outcomes.workspace_id = $1 and version_id = $2",
+         join eval_versions on eval_versions.workspace_id = outcomes.workspace_id
+          and eval_versions.id = outcomes.version_id
+         where outcomes.workspace_id = $1 and version_id = $2
+           and (failures = 0 or created_at_ms < $3)",
     )
     .bind(workspace.as_str())
     .bind(version.as_str())
+    .bind(now_ms() - WAITS_FOR_ANOTHER_RUN_MS)
     .fetch_all(db.pool())
     .await?;
     let read = |row: &AnyRow| {

@@ -298,3 +298,31 @@ async fn seen_labels_and_questions_are_read_from_their_own_workspace() {
         ""
     );
 }
+
+#[tokio::test]
+async fn a_failure_that_another_run_may_mend_is_no_outcome_until_its_version_is_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = database(&folder).await;
+    insert_version(&db, HERE, "v1").await;
+    insert_trace(&db, "lasting", "").await;
+    insert_trace(&db, "passing", "").await;
+    insert_outcome(&db, "lasting", "now", "").await;
+    insert_outcome(&db, "passing", "now", "").await;
+    run(
+        &db,
+        "update outcomes set failures = 1 where trace_id = $1",
+        &["passing"],
+    )
+    .await;
+    let known = async || {
+        outcomes(&db, &HERE.into(), &"v1".into())
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(known().await, 2);
+    let young = format!("{}", now_ms());
+    let sql = "update eval_versions set created_at_ms = cast($1 as bigint)";
+    run(&db, sql, &[&young]).await;
+    assert_eq!(known().await, 1);
+}

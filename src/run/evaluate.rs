@@ -4,9 +4,9 @@ use std::thread;
 
 use super::judge::{Jury, judged};
 use crate::domain::{ErrorKind, EvalSource, Outcome, RunError};
-use crate::llm::{self, Question};
+use crate::llm::Question;
 use crate::sandbox::receipt::{Receipt, hash};
-use crate::sandbox::{Answers, Sandbox};
+use crate::sandbox::{Answers, Sandbox, Step};
 
 /// Traces whose questions are asked at the same time.
 const ASKED_AT_ONCE: usize = 8;
@@ -55,38 +55,40 @@ impl Runner {
             }
             ControlFlow::Continue(())
         };
-        let hold = |what, trace, outcome| {
-            held.push(Held::new(what, trace, outcome));
+        let hold = |what, trace, step| {
+            let answers = Answers::default();
+            held.push(Held {
+                what,
+                trace,
+                step,
+                answers,
+            });
             match held.len() < held_max && held.first().is_some_and(Held::asks) {
                 true => ControlFlow::Continue(()),
                 false => let_go(&mut held),
             }
         };
-        self.sandbox
-            .evaluate_in_order(source.as_str(), traces, hold);
+        self.sandbox.step_in_order(source.as_str(), traces, hold);
         // Nothing, unless the last ones are held.
         let _ = let_go(&mut held);
     }
 
     /// Runs those that ask again, with answers.
     fn have_answered<T: Send>(&self, source: &EvalSource, held: &mut [Held<T>]) {
-        let asking: Vec<_> = held.iter_mut().filter(|held| held.asks()).collect();
         let Some(jury) = &self.jury else {
-            let refused = Outcome::refused(unavailable(llm::NOT_CONFIGURED));
-            for held in asking {
-                held.outcome = refused.clone();
-            }
             return;
         };
+        let asking: Vec<_> = held.iter_mut().filter(|held| held.asks()).collect();
         let threads = asking.len().min(ASKED_AT_ONCE);
         let asking = Mutex::new(asking.into_iter());
         let next = || asking.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || {
             while let Some(held) = next() {
-                let step =
+                let again =
                     |answers: &Answers| self.sandbox.step(source.as_str(), &held.trace, answers);
                 let ask = |question: &Question| jury.answer(question);
-                (held.outcome, held.answers) = judged(Answers::default(), step, ask);
+                let (outcome, answers) = judged(Answers::default(), held.step.clone(), again, ask);
+                (held.step, held.answers) = (Step::Done(outcome), answers);
             }
         };
         thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
@@ -96,48 +98,33 @@ impl Runner {
 /// Runs an eval on a trace with the answers of a receipt; nobody is asked. Blocks.
 pub fn repeat(sandbox: &Sandbox, source: &EvalSource, trace: &str, answers: Answers) -> Ran {
     let step = |answers: &Answers| sandbox.step(source.as_str(), trace, answers);
-    let (outcome, answers) = judged(answers, step, |_| {
-        let missing = "the eval asks judge() what the receipt has no answer to";
-        Err(unavailable(missing))
+    let first = step(&answers);
+    let (outcome, answers) = judged(answers, first, step, |_| {
+        Err(RunError {
+            kind: ErrorKind::JudgeUnavailable,
+            message: "the eval asks judge() what the receipt has no answer to".to_owned(),
+        })
     });
     let receipt = Receipt::of(&source.hash(), &hash(trace), &answers, &outcome);
     Ran { outcome, receipt }
-}
-
-fn unavailable(why: &str) -> RunError {
-    RunError {
-        kind: ErrorKind::JudgeUnavailable,
-        message: why.to_owned(),
-    }
 }
 
 /// A trace that ran, and may have to run again.
 struct Held<T> {
     what: T,
     trace: String,
-    outcome: Outcome,
+    step: Step,
     answers: Answers,
 }
 
 impl<T> Held<T> {
-    fn new(what: T, trace: String, outcome: Outcome) -> Self {
-        let answers = Answers::default();
-        Self {
-            what,
-            trace,
-            outcome,
-            answers,
-        }
-    }
-
-    /// An eval can't claim this error: the sandbox alone says it, of a run that asked.
     fn asks(&self) -> bool {
-        self.outcome.error_kind() == Some(ErrorKind::JudgeUnavailable)
+        matches!(self.step, Step::Asks(_))
     }
 
     fn into_ran(self, eval: &str) -> (T, Ran) {
-        let receipt = Receipt::of(eval, &hash(&self.trace), &self.answers, &self.outcome);
-        let outcome = self.outcome;
+        let outcome = self.step.unanswered();
+        let receipt = Receipt::of(eval, &hash(&self.trace), &self.answers, &outcome);
         (self.what, Ran { outcome, receipt })
     }
 }

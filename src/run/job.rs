@@ -5,7 +5,7 @@ use tokio::runtime::Handle;
 
 use super::evaluate::{Ran, Runner};
 use super::judge::{Jury, KnownAnswers};
-use super::store::{self, KnownOutcome, PendingRun, VersionSource};
+use super::store::{self, Conditions, KnownOutcome, PendingRun, VersionSource};
 use crate::app::App;
 use crate::domain::{EvalSource, Outcome, WorkspaceId};
 use crate::jobs::Work;
@@ -41,17 +41,19 @@ pub async fn run_evals(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
 }
 
 /// The outcomes of one version on a few traces, in their order. What no row has is run, and what is not yet
-/// this version's is recorded, together.
+/// this version's is recorded, together. What another run may come to otherwise is recorded too, so that it waits
+/// for that run and holds up no other trace.
 ///
 /// # Errors
-/// The host's failures are not outcomes: they end the job, which is tried again.
+/// The database can't be used, or the service stops; what had run by then is recorded.
 pub async fn run_on(
     app: &App,
     workspace: &WorkspaceId,
     version: &VersionSource,
     pending: &[PendingRun],
 ) -> anyhow::Result<Vec<Outcome>> {
-    let known = store::known_outcomes(&app.db, workspace, version, pending).await?;
+    let conditions = Conditions::of(version, app.sandbox.limits());
+    let known = store::known_outcomes(&app.db, workspace, &conditions, pending).await?;
     let find = |run: &PendingRun| known.get(&run.payload_hash).cloned();
     let mut found: Vec<Option<KnownOutcome>> = pending.iter().map(find).collect();
     let missing = pending.iter().zip(&found).enumerate();
@@ -59,32 +61,33 @@ pub async fn run_on(
     let missing = missing
         .map(|(at, (run, _))| (at, run.payload.clone()))
         .collect();
-    for (at, ran) in evaluate_all(runner(app, workspace), version.source.clone(), missing).await? {
+    for (at, ran) in evaluate_all(app, workspace, version.source.clone(), missing).await? {
         let recorded = false;
         found[at] = Some(KnownOutcome { ran, recorded });
     }
-    let outcomes: Option<Vec<KnownOutcome>> = found.into_iter().collect();
-    let outcomes = outcomes.context("every trace has run")?;
-    record(app, workspace, version, pending.iter().zip(&outcomes)).await?;
-    Ok(outcomes
-        .into_iter()
-        .map(|known| known.ran.outcome)
-        .collect())
+    record(app, workspace, &conditions, pending.iter().zip(&found)).await?;
+    let outcomes = found.into_iter().map(|found| Some(found?.ran.outcome));
+    let outcomes: Option<Vec<Outcome>> = outcomes.collect();
+    outcomes.context("the service stops before every trace has run")
 }
 
 async fn record<'r>(
     app: &App,
     workspace: &WorkspaceId,
-    version: &VersionSource,
-    outcomes: impl Iterator<Item = (&'r PendingRun, &'r KnownOutcome)>,
+    conditions: &Conditions,
+    outcomes: impl Iterator<Item = (&'r PendingRun, &'r Option<KnownOutcome>)>,
 ) -> anyhow::Result<()> {
-    let new: Vec<_> = outcomes.filter(|(_, known)| !known.recorded).collect();
+    let ran = outcomes.filter_map(|(run, known)| Some((run, known.as_ref()?)));
+    let new: Vec<_> = ran.filter(|(_, known)| !known.recorded).collect();
     if new.is_empty() {
         return Ok(());
     }
     let mut transaction = app.db.begin().await?;
     for (run, known) in new {
-        store::insert_outcome(&mut *transaction, workspace, version, run, &known.ran).await?;
+        if let Some(error) = known.ran.outcome.host_failure() {
+            tracing::warn!(workspace.id = %workspace, trace.id = %run.trace, error, "the sandbox host failed; the trace runs again later");
+        }
+        store::insert_outcome(&mut *transaction, workspace, conditions, run, &known.ran).await?;
     }
     Ok(transaction.commit().await?)
 }
@@ -96,28 +99,30 @@ fn runner(app: &App, workspace: &WorkspaceId) -> Runner {
             db: app.db.clone(),
             workspace: workspace.clone(),
         };
-        Jury::new(judge.clone(), known, Handle::current())
+        Jury::new(judge.clone(), known, Handle::current()).until(app.stopping().clone())
     });
     Runner::new(app.sandbox.for_tenant(workspace.as_str()), jury)
 }
 
-/// Runs traces, each with its place, away from the asynchronous threads.
+/// Runs traces, each with its place, away from the asynchronous threads, until the service stops.
 async fn evaluate_all(
-    runner: Runner,
+    app: &App,
+    workspace: &WorkspaceId,
     source: EvalSource,
     traces: Vec<(usize, String)>,
 ) -> anyhow::Result<Vec<(usize, Ran)>> {
+    let (runner, app) = (runner(app, workspace), app.clone());
     let ran = tokio::task::spawn_blocking(move || {
         let mut all = Vec::with_capacity(traces.len());
         runner.evaluate_in_order(&source, traces.into_iter(), |at, ran| {
+            // From here on, a failure may be the end's doing.
+            if app.is_stopping() {
+                return ControlFlow::Break(());
+            }
             all.push((at, ran));
             ControlFlow::Continue(())
         });
         all
     });
-    let ran = ran.await?;
-    match ran.iter().find_map(|(_, ran)| ran.outcome.host_failure()) {
-        Some(error) => anyhow::bail!("the sandbox host failed: {error}"),
-        None => Ok(ran),
-    }
+    Ok(ran.await?)
 }

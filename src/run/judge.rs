@@ -1,7 +1,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::store;
 use crate::domain::{ErrorKind, Outcome, RunError, WorkspaceId};
@@ -11,12 +15,21 @@ use crate::store::Db;
 
 /// Questions that one outcome may take. `docs/design.md`, section 5.
 pub const QUESTIONS_MAX: usize = 5;
+/// An LLM that takes longer has failed.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Answers kept in memory, at most: some 10 MB.
+const KEPT_MAX: usize = 100_000;
+
+/// Questions that this process asks at the same time, whoever asks.
+static ASKING: Semaphore = Semaphore::const_new(16);
 
 /// Answers what evals ask: from what was answered before, else by an LLM.
 pub struct Jury {
     judge: Arc<dyn Judge>,
     known: KnownAnswers,
     runtime: Handle,
+    answer_within: Duration,
+    stopping: CancellationToken,
 }
 
 /// What was answered before.
@@ -28,8 +41,8 @@ pub enum KnownAnswers {
         /// Whose answers.
         workspace: WorkspaceId,
     },
-    /// In this process, by [`Answers::key`].
-    InMemory(Mutex<HashMap<String, bool>>),
+    /// In this process, by model and [`Answers::key`].
+    InMemory(Mutex<HashMap<(String, String), bool>>),
 }
 
 /// Why a question has no answer.
@@ -60,7 +73,14 @@ impl Jury {
             judge,
             known,
             runtime,
+            answer_within: ANSWER_WITHIN,
+            stopping: CancellationToken::new(),
         }
+    }
+
+    /// The same, which waits for no answer once `stopping` is cancelled.
+    pub fn until(self, stopping: CancellationToken) -> Self {
+        Self { stopping, ..self }
     }
 
     /// Waits for the answer, on a thread that is none of the runtime's.
@@ -73,8 +93,24 @@ impl Jury {
         if let Some(known) = self.known.find(&key, model).await? {
             return Ok(known);
         }
-        let answer = self.judge.answer(question).await?;
+        let answer = tokio::select! {
+            answer = self.ask(question) => answer?,
+            () = self.stopping.cancelled() => {
+                return Err(JudgeError("judge() was not asked: the service ends".to_owned()).into());
+            }
+        };
         Ok(self.known.keep(&key, model, answer).await?)
+    }
+
+    async fn ask(&self, question: &Question) -> Result<bool, JudgeError> {
+        // An error would say that it is closed, which nobody does.
+        let _place = ASKING.acquire().await;
+        let answered = timeout(self.answer_within, self.judge.answer(question)).await;
+        answered.unwrap_or_else(|_| {
+            let waited = self.answer_within;
+            let message = format!("the LLM did not answer judge() within {waited:?}");
+            Err(JudgeError(message))
+        })
     }
 }
 
@@ -89,7 +125,7 @@ impl KnownAnswers {
             Self::Rows { db, workspace } => store::known_answer(db, workspace, key, model).await,
             Self::InMemory(known) => {
                 let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(known.get(key).copied())
+                Ok(known.get(&(model.to_owned(), key.to_owned())).copied())
             }
         }
     }
@@ -104,21 +140,26 @@ impl KnownAnswers {
             }
             Self::InMemory(known) => {
                 let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(*known.entry(key.to_owned()).or_insert(answer))
+                if known.len() >= KEPT_MAX {
+                    known.clear();
+                }
+                let key = (model.to_owned(), key.to_owned());
+                Ok(*known.entry(key).or_insert(answer))
             }
         }
     }
 }
 
-/// Repeats `step` with ever more answers, from `ask`, until it ends or may not ask. The answers that the
-/// outcome was given come with it.
+/// After a first `step` with `answers`, runs `again` with ever more answers, from `ask`, until a run ends or may
+/// not ask. The answers that the outcome was given come with it.
 pub fn judged(
     mut answers: Answers,
-    step: impl Fn(&Answers) -> Step,
+    mut step: Step,
+    again: impl Fn(&Answers) -> Step,
     ask: impl Fn(&Question) -> Result<bool, RunError>,
 ) -> (Outcome, Answers) {
     loop {
-        let question = match step(&answers) {
+        let question = match step {
             Step::Done(outcome) => return (outcome, answers),
             Step::Asks(question) => question,
         };
@@ -126,18 +167,19 @@ pub fn judged(
             Ok(answer) => answers.insert(&question, answer),
             Err(error) => return (Outcome::refused(error), answers),
         }
+        step = again(&answers);
     }
 }
 
 /// An eval that asks again what it was answered has broken its interpreter, and would ask for ever.
 fn within_budget(answers: &Answers, question: &Question) -> Result<(), RunError> {
-    if answers.len() < QUESTIONS_MAX && answers.get(&Answers::key(question)).is_none() {
-        return Ok(());
-    }
-    Err(RunError {
-        kind: ErrorKind::JudgeBudget,
-        message: format!("the eval asked judge() more than {QUESTIONS_MAX} questions"),
-    })
+    let message = match answers.get(&Answers::key(question)) {
+        Some(_) => "the eval asked judge() again what it had been answered".to_owned(),
+        None if answers.len() < QUESTIONS_MAX => return Ok(()),
+        None => format!("the eval asked judge() more than {QUESTIONS_MAX} questions"),
+    };
+    let kind = ErrorKind::JudgeBudget;
+    Err(RunError { kind, message })
 }
 
 #[cfg(test)]

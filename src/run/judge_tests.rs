@@ -29,10 +29,18 @@ fn asks_about(texts: &[&str]) -> impl Fn(&Answers) -> Step {
     }
 }
 
+fn judged_from_the_start(
+    step: impl Fn(&Answers) -> Step,
+    ask: impl Fn(&Question) -> Result<bool, RunError>,
+) -> (Outcome, Answers) {
+    let none = Answers::default();
+    judged(none.clone(), step(&none), step, ask)
+}
+
 #[test]
 fn a_run_is_repeated_until_it_asks_nothing_new() {
     let asked = RefCell::new(Vec::new());
-    let (outcome, answers) = judged(Answers::default(), asks_about(&["a", "b"]), |question| {
+    let (outcome, answers) = judged_from_the_start(asks_about(&["a", "b"]), |question| {
         asked.borrow_mut().push(question.text.clone());
         Ok(question.text == "a")
     });
@@ -47,7 +55,8 @@ fn a_run_whose_answers_are_known_asks_nobody() {
     let mut known = Answers::default();
     known.insert(&question("a"), true);
     let nobody = |_: &Question| panic!("nobody is asked");
-    let (outcome, answers) = judged(known.clone(), asks_about(&["a"]), nobody);
+    let again = asks_about(&["a"]);
+    let (outcome, answers) = judged(known.clone(), again(&known), again, nobody);
     assert_eq!((outcome, answers), (passed(), known));
 }
 
@@ -59,9 +68,9 @@ fn five_questions_are_answered_and_the_sixth_ends_the_run() {
         asked.set(asked.get() + 1);
         Ok(true)
     };
-    let (outcome, _) = judged(Answers::default(), asks_about(&texts[..5]), ask);
+    let (outcome, _) = judged_from_the_start(asks_about(&texts[..5]), ask);
     assert_eq!((outcome, asked.get()), (passed(), 5));
-    let (outcome, answers) = judged(Answers::default(), asks_about(&texts), ask);
+    let (outcome, answers) = judged_from_the_start(asks_about(&texts), ask);
     assert_eq!(outcome.error_kind(), Some(ErrorKind::JudgeBudget));
     assert_eq!(
         (answers.len(), asked.get()),
@@ -78,15 +87,29 @@ fn an_eval_that_asks_the_same_for_ever_is_ended() {
         Ok(true)
     };
     let deaf = |_: &Answers| Step::Asks(question("a"));
-    let (outcome, _) = judged(Answers::default(), deaf, ask);
-    assert_eq!(outcome.error_kind(), Some(ErrorKind::JudgeBudget));
+    let (outcome, _) = judged_from_the_start(deaf, ask);
+    let error = outcome.result.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::JudgeBudget);
+    assert!(error.message.contains("again"), "{}", error.message);
     assert_eq!(asked.get(), 1);
+}
+
+#[test]
+fn a_first_run_that_asks_counts_as_one() {
+    let runs = Cell::new(0);
+    let asks = asks_about(&["a", "b"]);
+    let counted = |answers: &Answers| {
+        runs.set(runs.get() + 1);
+        asks(answers)
+    };
+    judged_from_the_start(counted, |_| Ok(true));
+    assert_eq!(runs.get(), 3, "two questions");
 }
 
 #[test]
 fn a_failure_to_answer_is_the_outcome() {
     let failure = || RunError::from(Unanswered::from(JudgeError("busy; try later".to_owned())));
-    let (outcome, _) = judged(Answers::default(), asks_about(&["a"]), |_| Err(failure()));
+    let (outcome, _) = judged_from_the_start(asks_about(&["a"]), |_| Err(failure()));
     assert_eq!(outcome, Outcome::refused(failure()));
     assert_eq!(failure().kind, ErrorKind::JudgeUnavailable);
     assert_eq!(failure().message, "busy; try later");
@@ -99,4 +122,57 @@ async fn of_two_answers_to_the_same_question_the_first_is_kept() {
     assert!(known.keep("k", "m", true).await.unwrap());
     assert!(known.keep("k", "m", false).await.unwrap());
     assert_eq!(known.find("k", "m").await.unwrap(), Some(true));
+}
+
+#[tokio::test]
+async fn another_models_answers_are_not_taken_from_memory_which_has_a_bound() {
+    let known = KnownAnswers::in_memory();
+    known.keep("k", "m", true).await.unwrap();
+    assert_eq!(known.find("k", "another").await.unwrap(), None);
+    for at in 0..KEPT_MAX {
+        known.keep(&at.to_string(), "m", true).await.unwrap();
+    }
+    let KnownAnswers::InMemory(kept) = &known else {
+        panic!("it is in memory");
+    };
+    assert!(kept.lock().unwrap().len() <= KEPT_MAX);
+    assert_eq!(known.find("k", "m").await.unwrap(), None);
+}
+
+struct Hangs;
+
+impl Judge for Hangs {
+    fn model(&self) -> &str {
+        "hangs"
+    }
+
+    fn answer<'a>(&'a self, _: &'a Question) -> crate::llm::Answering<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
+fn hanging() -> Jury {
+    let known = KnownAnswers::in_memory();
+    Jury::new(Arc::new(Hangs), known, Handle::current())
+}
+
+#[tokio::test]
+async fn an_llm_that_hangs_has_failed() {
+    let jury = Jury {
+        answer_within: Duration::from_millis(1),
+        ..hanging()
+    };
+    let error = jury.find_or_ask(&question("a")).await.unwrap_err();
+    let error = RunError::from(error);
+    assert_eq!(error.kind, ErrorKind::JudgeUnavailable);
+    assert!(error.message.contains("within 1ms"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_service_that_stops_waits_for_no_answer() {
+    let stopping = CancellationToken::new();
+    let jury = hanging().until(stopping.clone());
+    let (question, stop) = (question("a"), async { stopping.cancel() });
+    let (answer, ()) = tokio::join!(jury.find_or_ask(&question), stop);
+    assert!(answer.unwrap_err().to_string().contains("service ends"));
 }

@@ -5,12 +5,18 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
 
 use super::evaluate::Ran;
+use super::judge::QUESTIONS_MAX;
 use crate::domain::{
     ErrorKind, EvalSource, Outcome, RunError, TraceId, Verdict, VersionId, WorkspaceId,
 };
-use crate::sandbox::interpreter;
-use crate::sandbox::receipt::{Receipt, SCHEMA};
+use crate::sandbox::receipt::{ENGINE, Receipt, SCHEMA, canonical, hash};
+use crate::sandbox::{Limits, interpreter};
 use crate::store::{Db, now_ms};
+
+/// What an outcome that is not to stay waits for its next run: this, times the square of how often it failed.
+pub const AGAIN_AFTER_MS: i64 = 600_000;
+/// What another interpreter has run is left to it for so long.
+const LEFT_TO_OTHERS_MS: i64 = 900_000;
 
 /// A version's source text.
 pub struct VersionSource {
@@ -60,10 +66,11 @@ fn source_of(row: &AnyRow) -> sqlx::Result<VersionSource> {
     })
 }
 
-/// Labelled traces that a version has not run on as they now are, or with another interpreter.
+/// Labelled traces that a version has not run on as they now are, or with another interpreter, or to no lasting
+/// outcome some time ago.
 ///
 /// While one version of the service takes over from another, both run: what the other has run since this
-/// one started (`started_at_ms`) is left to it, or the two would overwrite each other without end.
+/// one started (`started_at_ms`) and not long ago is left to it, or the two would overwrite each other without end.
 pub async fn labelled_without_outcome(
     db: &Db,
     workspace: &WorkspaceId,
@@ -71,6 +78,7 @@ pub async fn labelled_without_outcome(
     started_at_ms: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<PendingRun>> {
+    let now = now_ms();
     let rows = sqlx::query(
         "select id, payload, payload_hash from traces
          where workspace_id = $1
@@ -78,13 +86,16 @@ pub async fn labelled_without_outcome(
            and not exists (select 1 from outcomes where outcomes.workspace_id = traces.workspace_id
                            and outcomes.trace_id = traces.id and outcomes.version_id = $2
                            and outcomes.payload_hash = traces.payload_hash
-                           and (outcomes.interpreter = $3 or outcomes.ran_at_ms >= $4))
-         order by id limit $5",
+                           and (outcomes.interpreter = $3 or outcomes.ran_at_ms >= $4)
+                           and (failures = 0 or ran_at_ms + failures * failures * $5 > $6))
+         order by id limit $7",
     )
     .bind(workspace.as_str())
     .bind(version.as_str())
     .bind(interpreter())
-    .bind(started_at_ms)
+    .bind(started_at_ms.max(now - LEFT_TO_OTHERS_MS))
+    .bind(AGAIN_AFTER_MS)
+    .bind(now)
     .bind(limit)
     .fetch_all(db.pool())
     .await?;
@@ -99,44 +110,69 @@ pub struct KnownOutcome {
     pub recorded: bool,
 }
 
-/// What the workspace's rows say of the version's source on these traces, by payload hash: its own
-/// outcomes, and those of another version with the same source.
+/// What a version's outcomes depend on, besides the trace and what `judge` answers.
+pub struct Conditions {
+    version: VersionId,
+    eval_hash: String,
+    limits: String,
+}
+
+impl Conditions {
+    pub fn of(version: &VersionSource, limits: &Limits) -> Self {
+        Self {
+            version: version.id.clone(),
+            eval_hash: version.source.hash(),
+            limits: format!("{}, questions {QUESTIONS_MAX}", limits.in_words()),
+        }
+    }
+}
+
+/// What the workspace's rows say of runs under the same conditions on these traces, by payload hash: the version's
+/// own outcomes, and those of another version with the same source that asked nobody.
 pub async fn known_outcomes(
     db: &Db,
     workspace: &WorkspaceId,
-    version: &VersionSource,
+    conditions: &Conditions,
     runs: &[PendingRun],
 ) -> anyhow::Result<HashMap<String, KnownOutcome>> {
-    let hashes: Vec<String> = (4..4 + runs.len()).map(|at| format!("${at}")).collect();
+    let hashes: Vec<String> = (7..7 + runs.len()).map(|at| format!("${at}")).collect();
     let sql = format!(
         "select version_id, payload_hash, verdict, reason, error_kind, error_message, duration_us, fuel,
                 eval_hash, interpreter, engine, verdict_hash, answers, printed
          from outcomes
-         where eval_hash = $1 and workspace_id = $2 and interpreter = $3 and verdict_hash is not null
+         where eval_hash = $1 and workspace_id = $2 and interpreter = $3 and engine = $4 and limits = $5
+           and verdict_hash is not null and (version_id = $6 or answers = '[]')
            and payload_hash in ({})",
         hashes.join(", ")
     );
     // Numbers of parameters are all that is put in.
     let mut query = sqlx::query(AssertSqlSafe(sql))
-        .bind(version.source.hash())
+        .bind(&conditions.eval_hash)
         .bind(workspace.as_str())
-        .bind(interpreter());
+        .bind(interpreter())
+        .bind(ENGINE)
+        .bind(&conditions.limits)
+        .bind(conditions.version.as_str());
     for run in runs {
         query = query.bind(&run.payload_hash);
     }
     let mut known = HashMap::new();
     for row in query.fetch_all(db.pool()).await? {
-        let recorded = row.try_get::<String, _>("version_id")? == version.id.as_str();
-        let hash: String = row.try_get("payload_hash")?;
-        if recorded || !known.contains_key(&hash) {
-            let ran = ran_of(&row)?;
-            known.insert(hash, KnownOutcome { ran, recorded });
+        let recorded = row.try_get::<String, _>("version_id")? == conditions.version.as_str();
+        let payload: String = row.try_get("payload_hash")?;
+        if !recorded && known.contains_key(&payload) {
+            continue;
+        }
+        if let Some(ran) = ran_of(&row)? {
+            known.insert(payload, KnownOutcome { ran, recorded });
         }
     }
     Ok(known)
 }
 
-fn ran_of(row: &AnyRow) -> anyhow::Result<Ran> {
+/// `None` where the receipt is another outcome's: an older version of the service, which knows of no receipts, has
+/// written the row since.
+fn ran_of(row: &AnyRow) -> anyhow::Result<Option<Ran>> {
     let outcome = Outcome {
         result: result_of(row)?,
         printed: row.try_get("printed")?,
@@ -153,8 +189,9 @@ fn ran_of(row: &AnyRow) -> anyhow::Result<Ran> {
         fuel: outcome.fuel,
         engine: row.try_get("engine")?,
     };
+    let proven = receipt.verdict == hash(&canonical(&outcome));
     let receipt = Some(receipt);
-    Ok(Ran { outcome, receipt })
+    Ok(proven.then_some(Ran { outcome, receipt }))
 }
 
 fn result_of(row: &AnyRow) -> anyhow::Result<Result<(Verdict, String), RunError>> {
@@ -172,24 +209,25 @@ fn result_of(row: &AnyRow) -> anyhow::Result<Result<(Verdict, String), RunError>
     Ok(Err(RunError { kind, message }))
 }
 
-/// A newer payload's or interpreter's outcome replaces the older one's.
+/// A newer payload's or interpreter's outcome replaces the older one's; failures in a row are counted.
 const INSERT_OUTCOME: &str = "
     insert into outcomes (workspace_id, version_id, trace_id, payload_hash, verdict, reason, error_kind,
                           error_message, duration_us, fuel, ran_at_ms, eval_hash, interpreter, engine,
-                          verdict_hash, answers, printed)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                          verdict_hash, answers, printed, limits, failures)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
     on conflict (workspace_id, version_id, trace_id) do update
     set payload_hash = excluded.payload_hash, verdict = excluded.verdict, reason = excluded.reason,
         error_kind = excluded.error_kind, error_message = excluded.error_message,
         duration_us = excluded.duration_us, fuel = excluded.fuel, ran_at_ms = excluded.ran_at_ms,
         eval_hash = excluded.eval_hash, interpreter = excluded.interpreter, engine = excluded.engine,
-        verdict_hash = excluded.verdict_hash, answers = excluded.answers, printed = excluded.printed";
+        verdict_hash = excluded.verdict_hash, answers = excluded.answers, printed = excluded.printed,
+        limits = excluded.limits, failures = excluded.failures * (outcomes.failures + 1)";
 
 /// Records what a version did on a trace.
 pub async fn insert_outcome(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
-    version: &VersionSource,
+    conditions: &Conditions,
     run: &PendingRun,
     Ran { outcome, receipt }: &Ran,
 ) -> anyhow::Result<()> {
@@ -198,7 +236,7 @@ pub async fn insert_outcome(
     let answers = receipt.as_ref().map_or(&[][..], |receipt| &receipt.answers);
     sqlx::query(INSERT_OUTCOME)
         .bind(workspace.as_str())
-        .bind(version.id.as_str())
+        .bind(conditions.version.as_str())
         .bind(run.trace.as_str())
         .bind(&run.payload_hash)
         .bind(said.map(|(verdict, _)| verdict.as_str()))
@@ -208,12 +246,14 @@ pub async fn insert_outcome(
         .bind(outcome.duration_us as i64)
         .bind(outcome.fuel as i64)
         .bind(now_ms())
-        .bind(version.source.hash())
+        .bind(&conditions.eval_hash)
         .bind(interpreter())
         .bind(receipt.as_ref().map(|receipt| receipt.engine.as_str()))
         .bind(receipt.as_ref().map(|receipt| receipt.verdict.as_str()))
         .bind(serde_json::to_string(answers)?)
         .bind(&outcome.printed)
+        .bind(&conditions.limits)
+        .bind(i64::from(!outcome.is_repeatable()))
         .execute(db)
         .await?;
     Ok(())
@@ -248,15 +288,14 @@ pub async fn insert_answer(
     answer: bool,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into judge_answers (workspace_id, question_hash, model, answer, asked_at_ms)
-         values ($1, $2, $3, $4, $5)
+        "insert into judge_answers (workspace_id, question_hash, model, answer)
+         values ($1, $2, $3, $4)
          on conflict (workspace_id, question_hash, model) do nothing",
     )
     .bind(workspace.as_str())
     .bind(key)
     .bind(model)
     .bind(i64::from(answer))
-    .bind(now_ms())
     .execute(db.pool())
     .await
     .map(drop)
@@ -291,3 +330,7 @@ pub async fn find_payload(
     .await?;
     row.map(|row| row.try_get("payload")).transpose()
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

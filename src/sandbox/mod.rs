@@ -55,6 +55,10 @@ const MOST_WORKERS: usize = 16;
 /// Traces taken ahead for each worker by [`Sandbox::evaluate_in_order`]: enough that a slow one holds nobody up.
 const AHEAD: usize = 4;
 
+/// What an eval's owner reads where it asks and nobody answers.
+const NO_LLM: &str = "judge() can't answer: no LLM is configured. ANTHROPIC_API_KEY or OPENAI_API_KEY will \
+    connect one; this version of iofold does not read them yet";
+
 /// Limits for one call.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -82,6 +86,17 @@ impl Default for Limits {
             source_bytes: SOURCE_BYTES,
             trace_bytes: TRACE_BYTES,
         }
+    }
+}
+
+impl Limits {
+    /// Those that decide what a call comes to: outcomes under others may be others. The wall clock is none, for
+    /// what it ends has no receipt.
+    pub fn in_words(&self) -> String {
+        format!(
+            "fuel {}, memory {}, source {}, trace {}",
+            self.fuel, self.memory_bytes, self.source_bytes, self.trace_bytes
+        )
     }
 }
 
@@ -136,6 +151,19 @@ pub enum Step {
     Done(Outcome),
     /// It asks `judge`. The call is to be made again with the answer; no worker waits for it.
     Asks(Question),
+}
+
+impl Step {
+    /// What it comes to where nobody answers: a question is an error.
+    pub fn unanswered(self) -> Outcome {
+        match self {
+            Self::Done(outcome) => outcome,
+            Self::Asks(_) => Outcome::refused(RunError {
+                kind: ErrorKind::JudgeUnavailable,
+                message: NO_LLM.to_owned(),
+            }),
+        }
+    }
 }
 
 /// Where evals run. Cheap to clone; clones share the workers.
@@ -195,9 +223,9 @@ impl Sandbox {
         }
     }
 
-    /// Names the guest, for receipts and caches: hex SHA-256.
-    pub fn interpreter() -> &'static str {
-        interpreter()
+    /// The limits of each call.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// What happened since the start, of all tenants.
@@ -216,13 +244,8 @@ impl Sandbox {
     /// Runs `source` on one trace (schema version 1 JSON text) in a fresh instance. Blocks. A question to `judge`
     /// is an error: nobody is asked.
     pub fn evaluate(&self, source: &str, trace_json: &str) -> Outcome {
-        match self.step(source, trace_json, &Answers::default()) {
-            Step::Done(outcome) => outcome,
-            Step::Asks(_) => Outcome::refused(RunError {
-                kind: ErrorKind::JudgeUnavailable,
-                message: "no LLM is configured, so judge() can't answer".to_owned(),
-            }),
-        }
+        self.step(source, trace_json, &Answers::default())
+            .unanswered()
     }
 
     /// The same, with what `judge` is known to answer.
@@ -258,13 +281,25 @@ impl Sandbox {
         traces: impl Iterator<Item = (T, String)> + Send,
         mut each: impl FnMut(T, String, Outcome) -> ControlFlow<()>,
     ) {
+        self.step_in_order(source, traces, |of, trace, step| {
+            each(of, trace, step.unanswered())
+        });
+    }
+
+    /// The same, and what asks is left to `each`.
+    pub fn step_in_order<T: Send>(
+        &self,
+        source: &str,
+        traces: impl Iterator<Item = (T, String)> + Send,
+        mut each: impl FnMut(T, String, Step) -> ControlFlow<()>,
+    ) {
         let workers = self.pool.workers();
         in_order::in_order(
             workers,
             workers * AHEAD,
             traces,
-            |(_, trace)| self.evaluate(source, trace),
-            |(of, trace), outcome| each(of, trace, outcome),
+            |(_, trace)| self.step(source, trace, &Answers::default()),
+            |(of, trace), step| each(of, trace, step),
         );
     }
 

@@ -289,8 +289,11 @@ impl Done {
 }
 
 fn is_hosts(kind: ErrorKind) -> bool {
-    use ErrorKind::{Deadline, Host, JudgeBudget, TraceTooLarge};
-    matches!(kind, Host | Deadline | TraceTooLarge | JudgeBudget)
+    use ErrorKind::{Deadline, Host, JudgeBudget, JudgeUnavailable, TraceTooLarge};
+    matches!(
+        kind,
+        Host | Deadline | TraceTooLarge | JudgeBudget | JudgeUnavailable
+    )
 }
 
 /// Postgres stores no NUL.

@@ -4,9 +4,9 @@
 //! section 5.1, says how.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Answers, interpreter};
+pub use crate::domain::sha256_hex as hash;
 use crate::domain::{Outcome, RunError, Verdict};
 
 /// The form that this version writes and reads.
@@ -41,8 +41,7 @@ impl Receipt {
     ///
     /// `None` where another run may come to something else: see [`crate::domain::ErrorKind::is_repeatable`].
     pub fn of(eval: &str, trace: &str, answers: &Answers, outcome: &Outcome) -> Option<Self> {
-        let repeatable = outcome.error_kind().is_none_or(|kind| kind.is_repeatable());
-        repeatable.then(|| Self {
+        outcome.is_repeatable().then(|| Self {
             schema: SCHEMA,
             eval: eval.to_owned(),
             interpreter: interpreter().to_owned(),
@@ -56,9 +55,9 @@ impl Receipt {
 
     /// The answers, for a run with them.
     pub fn answers(&self) -> Answers {
-        let answered = self.answers.iter();
-        answered
-            .map(|one| (one.question.clone(), one.answer))
+        let answers = self.answers.iter();
+        answers
+            .map(|answered| (answered.question.clone(), answered.answer))
             .collect()
     }
 }
@@ -71,11 +70,6 @@ fn answered(answers: &Answers) -> Vec<Answered> {
             answer,
         })
         .collect()
-}
-
-/// SHA-256 of a text's UTF-8, in hex.
-pub fn hash(text: &str) -> String {
-    hex::encode(Sha256::digest(text))
 }
 
 #[derive(Serialize)]

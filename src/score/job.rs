@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -24,18 +26,28 @@ pub async fn score_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()
 }
 
 async fn run_new(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let versions = store::deployed_versions(&app.db, &workspace.id).await?;
-    while !versions.is_empty() && !app.is_stopping() {
+    while !app.is_stopping() {
+        // Each time: a version that is retired meanwhile holds up no trace.
+        let versions = store::deployed_versions(&app.db, &workspace.id).await?;
+        if versions.is_empty() {
+            break;
+        }
         let settled = app.settled_before_ms();
         let new = store::to_score(&app.db, &workspace.id, settled, TRACES_AT_ONCE).await?;
         if new.is_empty() {
             break;
         }
+        let mut again = BTreeSet::new();
         for version in &versions {
             let outcomes = run::run_on(app, &workspace.id, version, &new).await?;
             want_scores(app, &workspace.id, version, &new, &outcomes).await?;
+            let ran = new.iter().zip(outcomes);
+            again.extend(ran.filter_map(|(run, outcome)| {
+                (!outcome.is_repeatable()).then_some(run.trace.as_str())
+            }));
         }
-        for run in &new {
+        let done = |run: &&PendingRun| !again.contains(run.trace.as_str());
+        for run in new.iter().filter(done) {
             store::finish_trace(app.db.pool(), &workspace.id, run).await?;
         }
     }

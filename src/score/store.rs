@@ -2,7 +2,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
 use crate::domain::{EvalSource, TraceId, Verdict, VersionId, WorkspaceId};
-use crate::run::{PendingRun, VersionSource};
+use crate::run::{AGAIN_AFTER_MS, PendingRun, VersionSource};
 use crate::store::{Db, now_ms};
 
 /// The versions that score new traces.
@@ -26,7 +26,8 @@ pub async fn deployed_versions(
     rows.iter().map(read).collect()
 }
 
-/// Settled traces that the deployed versions have not run on as they are, newest first.
+/// Settled traces that the deployed versions have not run on as they are, newest first; without those on which one
+/// failed a short while ago.
 pub async fn to_score(
     db: &Db,
     workspace: &WorkspaceId,
@@ -36,10 +37,19 @@ pub async fn to_score(
     let rows = sqlx::query(
         "select id, payload, payload_hash from traces
          where workspace_id = $1 and to_score = 1 and complete = 1 and changed_at_ms <= $2
-         order by started_at_ms desc limit $3",
+           and not exists (select 1 from outcomes join eval_versions
+                             on eval_versions.workspace_id = outcomes.workspace_id
+                            and eval_versions.id = outcomes.version_id and state = 'deployed'
+                           where outcomes.workspace_id = traces.workspace_id
+                             and outcomes.trace_id = traces.id
+                             and outcomes.payload_hash = traces.payload_hash
+                             and failures > 0 and ran_at_ms + failures * failures * $3 > $4)
+         order by started_at_ms desc limit $5",
     )
     .bind(workspace.as_str())
     .bind(settled_before_ms)
+    .bind(AGAIN_AFTER_MS)
+    .bind(now_ms())
     .bind(limit)
     .fetch_all(db.pool())
     .await?;

@@ -5,7 +5,7 @@ mod labels;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Once;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use sqlx::any::AnyPoolOptions;
@@ -42,8 +42,7 @@ impl Db {
 
     /// Connects without applying migrations.
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        install_drivers();
         let embedded = url.starts_with("sqlite");
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -68,6 +67,24 @@ impl Db {
                 .execute(&pool)
                 .await?;
         }
+        Ok(Self { pool, embedded })
+    }
+
+    /// Connects to look only: makes no database, applies no migration, and opens an embedded one read-only.
+    ///
+    /// # Errors
+    /// There is no database, or none that answers within `patience`.
+    pub async fn read_only(url: &str, patience: Duration) -> anyhow::Result<Self> {
+        install_drivers();
+        let path = embedded_path(url);
+        let target = path.map_or_else(|| url.to_owned(), |path| format!("sqlite://{path}?mode=ro"));
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(patience)
+            .connect(&target)
+            .await
+            .with_context(|| format!("cannot open the database {}", without_password(url)))?;
+        let embedded = path.is_some();
         Ok(Self { pool, embedded })
     }
 
@@ -104,6 +121,11 @@ pub fn migrator() -> Migrator {
         migrations: MIGRATIONS.migrations.clone(),
         ..Migrator::DEFAULT
     }
+}
+
+fn install_drivers() {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
 }
 
 /// Milliseconds since 1970 UTC.

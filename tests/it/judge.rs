@@ -4,10 +4,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
-use iofold::domain::{ErrorKind, EvalSource, Verdict, WorkspaceId};
+use iofold::domain::{ErrorKind, EvalSource, RunError, Verdict, WorkspaceId};
 use iofold::llm::{Answering, Judge, JudgeError, Question};
 use iofold::run::{Jury, KnownAnswers, Ran, Runner, repeat};
+use iofold::sandbox::protocol::{Done, Reply};
 use iofold::sandbox::{Answers, Sandbox};
 use iofold::store::Db;
 use serde_json::json;
@@ -110,15 +112,21 @@ async fn run(runner: Arc<Runner>, source: &str, traces: Vec<(usize, String)>) ->
     ran.await.expect("it ends")
 }
 
+fn answers_of(ran: &Ran) -> Answers {
+    ran.receipt.as_ref().expect("a receipt").answers()
+}
+
 fn said(ran: &Ran) -> (Verdict, &str) {
     let (verdict, reason) = ran.outcome.result.as_ref().expect("a verdict");
     (*verdict, reason)
 }
 
+const THREE: [&str; 3] = ["please wait", "no", "go away, the shop is closed"];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_come_into_verdicts_and_receipts_and_repeat_them_with_nobody_asked() {
+async fn answers_come_into_verdicts_and_receipts() {
     let judge = Arc::new(StandIn::default());
-    let given = traces(&["please wait", "no", "go away, the shop is closed"]);
+    let given = traces(&THREE);
     let first = run(runner(&judge).into(), POLITE, given.clone()).await;
     let verdicts: Vec<_> = first.iter().map(said).collect();
     let expected = [
@@ -127,8 +135,7 @@ async fn answers_come_into_verdicts_and_receipts_and_repeat_them_with_nobody_ask
         (Verdict::Fail, "not polite"),
     ];
     assert_eq!((verdicts, judge.asked()), (expected.to_vec(), 5));
-    let receipts: Vec<_> = first.iter().map(|ran| ran.receipt.clone()).collect();
-    let answers = receipts[0].as_ref().expect("a receipt").answers();
+    let answers = answers_of(&first[0]);
     let polite = Question {
         question: "Is it polite?".to_owned(),
         text: "please wait".to_owned(),
@@ -138,23 +145,24 @@ async fn answers_come_into_verdicts_and_receipts_and_repeat_them_with_nobody_ask
         [(Answers::key(&polite).as_str(), true)]
     );
 
-    let again = run(runner(&judge).into(), POLITE, given.clone()).await;
+    let again = run(runner(&judge).into(), POLITE, given).await;
     assert_eq!(judge.asked(), 10, "another memory asks again");
-    let again: Vec<_> = again.into_iter().map(|ran| ran.receipt).collect();
-    assert_eq!(again, receipts);
+    let receipts = |all: Vec<Ran>| all.into_iter().map(|ran| ran.receipt);
+    assert!(receipts(again).eq(receipts(first)));
+}
 
-    for ((_, trace), receipt) in given.iter().zip(receipts) {
-        let answers = receipt.as_ref().expect("a receipt").answers();
-        let repeated = repeat(&sandbox(), &EvalSource::new(POLITE), trace, answers);
-        assert_eq!(repeated.receipt, receipt);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipts_answers_repeat_the_outcome_with_nobody_asked() {
+    let judge = Arc::new(StandIn::default());
+    let given = traces(&THREE);
+    let first = run(runner(&judge).into(), POLITE, given.clone()).await;
+    let (asked, sandbox, source) = (judge.asked(), sandbox(), EvalSource::new(POLITE));
+    for ((_, trace), ran) in given.iter().zip(first) {
+        let repeated = repeat(&sandbox, &source, trace, answers_of(&ran));
+        assert_eq!(repeated.receipt, ran.receipt);
     }
-    assert_eq!(judge.asked(), 10);
-    let without = repeat(
-        &sandbox(),
-        &EvalSource::new(POLITE),
-        &given[0].1,
-        Answers::default(),
-    );
+    assert_eq!(judge.asked(), asked);
+    let without = repeat(&sandbox, &source, &given[0].1, Answers::default());
     assert_eq!(
         without.outcome.error_kind(),
         Some(ErrorKind::JudgeUnavailable)
@@ -295,6 +303,22 @@ async fn what_was_answered_in_a_workspace_is_not_asked_there_again(database: Dat
 }
 
 #[test]
+fn a_worker_may_not_say_that_nobody_answered() {
+    let says = |kind| {
+        let message = String::new();
+        let done = Done {
+            result: Err(RunError { kind, message }),
+            printed: String::new(),
+            fuel: 0,
+            duration_us: 0,
+        };
+        Reply::Done(done).check(0, Duration::ZERO).is_ok()
+    };
+    assert!(says(ErrorKind::Exception));
+    assert!(!says(ErrorKind::JudgeUnavailable));
+}
+
+#[test]
 fn without_an_llm_the_command_says_what_is_missing() {
     let folder = folder_with_eval(POLITE);
     let input = labelled("a", "please wait", "up") + &labelled("b", "", "up");
@@ -303,6 +327,6 @@ fn without_an_llm_the_command_says_what_is_missing() {
     let outcome = &lines(&output)[0];
     assert_eq!(outcome["error"]["kind"], "judge_unavailable");
     let message = outcome["error"]["message"].as_str().expect("a message");
-    assert!(message.contains("no LLM is connected"), "{message}");
+    assert!(message.contains("no LLM is configured"), "{message}");
     assert_eq!(outcome["receipt"], serde_json::Value::Null);
 }

@@ -1,19 +1,18 @@
 //! In the service, an outcome is run for once: rows say what the same eval, interpreter and trace came to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use iofold::app::{self, App, Service};
 use iofold::domain::{EvalSource, Outcome, Verdict, WorkspaceId};
-use iofold::llm::{Answering, Judge, Question};
+use iofold::llm::{Answering, Judge, JudgeError, Question};
 use iofold::playground::langfuse::Apis;
 use iofold::run::{self, PendingRun, VersionSource};
 use iofold::sandbox::interpreter;
 use iofold::sandbox::receipt::hash;
 use iofold::score;
-use serde_json::{Value, json};
-use sqlx::Row;
-use sqlx::any::AnyRow;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::cli::{run as fed, stderr};
 use crate::on_both_databases;
@@ -29,6 +28,12 @@ on_both_databases!(
     what_the_clock_did_is_no_outcome_for_another_version,
     after_a_change_of_interpreter_labelled_traces_run_again,
     what_the_service_stored_is_replayed_from_its_database,
+    outcomes_stay_within_their_workspace,
+    outcomes_of_another_engine_or_under_other_limits_are_not_taken_over,
+    a_row_that_an_older_release_has_written_over_is_not_believed,
+    rows_from_before_receipts_run_again,
+    a_host_that_fails_on_one_trace_holds_up_no_other,
+    what_an_llm_failed_to_answer_is_scored_once_it_answers,
 );
 
 const TRACES: usize = 3;
@@ -92,7 +97,8 @@ impl Still {
     }
 
     async fn traces(&self) -> Vec<PendingRun> {
-        let rows = sqlx::query("select id, payload, payload_hash from traces order by id")
+        let own = "select id, payload, payload_hash from traces where workspace_id = 'default' order by id";
+        let rows = sqlx::query(own)
             .fetch_all(self.app().db.pool())
             .await
             .expect("rows");
@@ -102,11 +108,31 @@ impl Still {
 
     /// The outcomes, and the calls of the sandbox that they took.
     async fn run(&self, version: &VersionSource) -> (Vec<Outcome>, u64) {
+        self.run_in(here(), version).await
+    }
+
+    async fn run_in(&self, workspace: WorkspaceId, version: &VersionSource) -> (Vec<Outcome>, u64) {
         let before = self.app().sandbox.counts().calls;
-        let (here, traces) = (here(), self.traces().await);
-        let outcomes = run::run_on(self.app(), &here, version, &traces).await;
+        let traces = self.traces().await;
+        let outcomes = run::run_on(self.app(), &workspace, version, &traces).await;
         let outcomes = outcomes.expect("it runs");
         (outcomes, self.app().sandbox.counts().calls - before)
+    }
+
+    async fn label_all(&self) {
+        let annotator = "insert into annotators values ('default', 'U1', 0)";
+        execute(self.app(), annotator).await;
+        let labels =
+            "insert into labels select workspace_id, id, 'U1', 'up', null, 0, 0 from traces";
+        execute(self.app(), labels).await;
+    }
+
+    /// Scores what waits; how many scores there are then.
+    async fn score(&self) -> usize {
+        let workspace = self.app().workspace(&here()).expect("it is configured");
+        let scored = score::score_traces(self.app(), workspace).await;
+        scored.expect("it scores");
+        self.stage.scores().len()
     }
 
     /// The same for whatever is pending in the `run` room.
@@ -175,16 +201,13 @@ async fn what_the_run_room_ran_is_scored_without_another_run(database: Database)
     let version = still.version("v1", EVAL, "deployed").await;
     still.run(&version).await;
     let calls = still.app().sandbox.counts().calls;
-    let workspace = still.app().workspace(&here()).expect("it is configured");
-    let scored = score::score_traces(still.app(), workspace).await;
-    scored.expect("it scores");
+    assert_eq!(still.score().await, TRACES);
     assert_eq!(still.app().sandbox.counts().calls, calls);
-    assert_eq!(still.stage.scores().len(), TRACES);
 }
 
-/// Says yes, once or oftener.
+/// Says yes, once or oftener, unless it is out of order.
 #[derive(Default)]
-struct Yes(AtomicU64);
+struct Yes(AtomicU64, AtomicBool);
 
 impl Judge for Yes {
     fn model(&self) -> &str {
@@ -193,7 +216,12 @@ impl Judge for Yes {
 
     fn answer<'a>(&'a self, _: &'a Question) -> Answering<'a> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Ok(true) })
+        Box::pin(async {
+            match self.1.load(Ordering::SeqCst) {
+                true => Err(JudgeError("it is out of order".to_owned())),
+                false => Ok(true),
+            }
+        })
     }
 }
 
@@ -208,7 +236,8 @@ async fn an_answer_of_judge_is_part_of_the_stored_outcome(database: Database) {
     let judge = Arc::new(Yes::default());
     let still = Still::with_traces_and_judge(database, Some(judge.clone())).await;
     let version = still.version("v1", ASKING, "retired").await;
-    let (outcomes, _) = still.run(&version).await;
+    let (outcomes, calls) = still.run(&version).await;
+    assert_eq!(calls, 2 * ALL, "one that asks, and one with the answer");
     assert!(
         outcomes
             .iter()
@@ -216,11 +245,14 @@ async fn an_answer_of_judge_is_part_of_the_stored_outcome(database: Database) {
     );
     assert_eq!(judge.0.load(Ordering::SeqCst), ALL);
     assert_eq!(still.run(&version).await, (outcomes, 0));
+    // Another model might have answered otherwise, so another version takes over answers and not outcomes.
+    let same = still.version("v3", ASKING, "retired").await;
+    assert_eq!(still.run(&same).await.1, 2 * ALL);
     // Another text asks the same, of which the answers are there.
     let other = still.version("v2", &format!("{ASKING}\n"), "retired").await;
-    assert!(still.run(&other).await.1 >= ALL);
+    assert_eq!(still.run(&other).await.1, 2 * ALL);
     assert_eq!(judge.0.load(Ordering::SeqCst), ALL);
-    assert_replayed_from_the_database(&still, 2 * TRACES).await;
+    assert_replayed_from_the_database(&still, 3 * TRACES).await;
 }
 
 async fn what_the_clock_did_is_no_outcome_for_another_version(database: Database) {
@@ -242,16 +274,7 @@ async fn what_the_clock_did_is_no_outcome_for_another_version(database: Database
 async fn after_a_change_of_interpreter_labelled_traces_run_again(database: Database) {
     let still = Still::with_traces(database).await;
     still.version("v1", EVAL, "proposed").await;
-    execute(
-        still.app(),
-        "insert into annotators values ('default', 'U1', 0)",
-    )
-    .await;
-    execute(
-        still.app(),
-        "insert into labels select workspace_id, id, 'U1', 'up', null, 0, 0 from traces",
-    )
-    .await;
+    still.label_all().await;
     assert_eq!(still.run_pending().await, ALL);
     assert_eq!(still.run_pending().await, 0);
 
@@ -283,24 +306,140 @@ async fn what_the_service_stored_is_replayed_from_its_database(database: Databas
     assert_replayed_from_the_database(&still, TRACES).await;
 }
 
-/// A receipt for each outcome, from the columns of its row.
+async fn outcomes_stay_within_their_workspace(database: Database) {
+    let still = Still::with_traces(database).await;
+    let version = still.version("v1", EVAL, "retired").await;
+    still.run(&version).await;
+    for copied in [
+        "insert into workspaces (id, created_at_ms) values ('other', 0)",
+        "insert into evals values ('other', 'e', 'e', 0)",
+        "insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash, generator,
+                                    candidates_tried, state, created_at_ms)
+         select 'other', id, eval_id, label_count, source, source_hash, generator, candidates_tried, state, 0
+         from eval_versions",
+        "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
+                             started_at_ms, first_seen_at_ms, changed_at_ms)
+         select 'other', id, payload, payload_hash, trace_group, complete, cleaned, 0, 0, 0 from traces",
+    ] {
+        execute(still.app(), copied).await;
+    }
+    assert_eq!(still.run_in("other".into(), &version).await.1, ALL);
+    assert_eq!(still.run_in("other".into(), &version).await.1, 0);
+    let own = "select count(*) as found from outcomes where workspace_id = 'other'";
+    assert_eq!(count(still.app(), own).await, TRACES as i64);
+}
+
+async fn outcomes_of_another_engine_or_under_other_limits_are_not_taken_over(database: Database) {
+    let still = Still::with_traces(database).await;
+    let version = still.version("v1", EVAL, "retired").await;
+    still.run(&version).await;
+    for other in [
+        "update outcomes set engine = 'another'",
+        "update outcomes set limits = 'fuel 1'",
+    ] {
+        execute(still.app(), other).await;
+        assert_eq!(still.run(&version).await.1, ALL, "{other}");
+        assert_eq!(still.run(&version).await.1, 0, "{other}");
+    }
+}
+
+async fn a_row_that_an_older_release_has_written_over_is_not_believed(database: Database) {
+    let still = Still::with_traces(database).await;
+    let version = still.version("v1", EVAL, "retired").await;
+    let (outcomes, _) = still.run(&version).await;
+    let overwritten = "update outcomes set verdict = 'abstain', reason = 'by an older release'";
+    execute(still.app(), overwritten).await;
+    let (again, calls) = still.run(&version).await;
+    assert_eq!(calls, ALL);
+    let said = |outcomes: Vec<Outcome>| outcomes.into_iter().map(|outcome| outcome.result);
+    assert!(said(again).eq(said(outcomes)));
+    assert_replayed_from_the_database(&still, TRACES).await;
+}
+
+async fn rows_from_before_receipts_run_again(database: Database) {
+    let still = Still::with_traces(database).await;
+    let version = still.version("v1", EVAL, "proposed").await;
+    still.label_all().await;
+    let older = "update outcomes set eval_hash = null, interpreter = null, engine = null, verdict_hash = null,
+                                     limits = null, ran_at_ms = 0";
+    still.run(&version).await;
+    execute(still.app(), older).await;
+    assert_eq!(still.run(&version).await.1, ALL);
+    execute(still.app(), older).await;
+    assert_eq!(still.run_pending().await, ALL);
+    assert_replayed_from_the_database(&still, TRACES).await;
+}
+
+/// Where answers can't be kept, the host fails on what asks.
+async fn a_host_that_fails_on_one_trace_holds_up_no_other(database: Database) {
+    let judge: Arc<dyn Judge> = Arc::new(Yes::default());
+    let still = Still::with_traces_and_judge(database, Some(judge)).await;
+    let poison = &still.traces().await[0].trace;
+    let source = format!(
+        "{ASKING}\nasks = evaluate\n\ndef evaluate(trace):\n    \
+         return asks(trace) if trace[\"id\"] == \"{poison}\" else True\n"
+    );
+    still.version("v1", &source, "proposed").await;
+    still.label_all().await;
+    let lose = "alter table judge_answers rename to lost_answers";
+    execute(still.app(), lose).await;
+    assert_eq!(still.run_pending().await, ALL);
+    let passed = "select count(*) as found from outcomes where verdict = 'pass'";
+    assert_eq!(count(still.app(), passed).await, TRACES as i64 - 1);
+    let failures = "select failures as found from outcomes where error_kind = 'host'";
+    assert_eq!(count(still.app(), failures).await, 1);
+    assert_eq!(still.run_pending().await, 0, "it waits");
+
+    let later = "update outcomes set ran_at_ms = ran_at_ms - 600001";
+    execute(still.app(), later).await;
+    assert_eq!(still.run_pending().await, 1, "alone");
+    assert_eq!(count(still.app(), failures).await, 2);
+    execute(still.app(), later).await;
+    assert_eq!(still.run_pending().await, 0, "it waits longer");
+
+    let find = "alter table lost_answers rename to judge_answers";
+    execute(still.app(), find).await;
+    execute(still.app(), "update outcomes set ran_at_ms = 0").await;
+    assert_eq!(still.run_pending().await, 2);
+    assert_eq!(count(still.app(), passed).await, TRACES as i64);
+    let failures = "select max(failures) as found from outcomes";
+    assert_eq!(count(still.app(), failures).await, 0);
+}
+
+async fn what_an_llm_failed_to_answer_is_scored_once_it_answers(database: Database) {
+    let judge = Arc::new(Yes::default());
+    let still = Still::with_traces_and_judge(database, Some(judge.clone())).await;
+    still.version("v1", EVAL, "deployed").await;
+    still.version("v2", ASKING, "deployed").await;
+    judge.1.store(true, Ordering::SeqCst);
+    assert_eq!(
+        still.score().await,
+        TRACES,
+        "by the version that asks nobody"
+    );
+    assert_eq!(still.score().await, TRACES);
+    assert_eq!(judge.0.load(Ordering::SeqCst), ALL, "it is left alone");
+
+    judge.1.store(false, Ordering::SeqCst);
+    execute(still.app(), "update outcomes set ran_at_ms = 0").await;
+    assert_eq!(still.score().await, 2 * TRACES);
+    let waiting = "select count(*) as found from traces where to_score = 1";
+    assert_eq!(count(still.app(), waiting).await, 0);
+}
+
+/// A receipt for each outcome, by the statement of `docs/design.md`, section 5.1.
 async fn stored_receipts(app: &App) -> Vec<Value> {
-    let rows = sqlx::query(
-        "select eval_hash, interpreter, payload_hash, answers, verdict_hash, fuel, engine from outcomes",
-    )
-    .fetch_all(app.db.pool())
-    .await
-    .expect("rows");
-    let receipt = |row: &AnyRow| {
-        let text = |column| row.get::<String, _>(column);
-        let answers: Value = serde_json::from_str(&text("answers")).expect("JSON");
-        json!({
-            "receipt": 1, "eval": text("eval_hash"), "interpreter": text("interpreter"),
-            "trace": text("payload_hash"), "answers": answers, "verdict": text("verdict_hash"),
-            "fuel": row.get::<i64, _>("fuel"), "engine": text("engine"),
-        })
-    };
-    rows.iter().map(receipt).collect()
+    let page = include_str!("../../docs/design.md");
+    let (_, section) = page.split_once("### 5.1 ").expect("the section");
+    let (_, rest) = section.split_once("```sql\n").expect("the statement");
+    let (sql, _) = rest.split_once("```").expect("its end");
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .fetch_all(app.db.pool())
+        .await;
+    let rows = rows.expect("rows");
+    rows.iter()
+        .map(|row| serde_json::from_str(row.get("receipt")).expect("JSON"))
+        .collect()
 }
 
 async fn assert_replayed_from_the_database(still: &Still, outcomes: usize) {

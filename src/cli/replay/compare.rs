@@ -1,9 +1,9 @@
 use serde::Deserialize;
 
-use crate::domain::{Outcome, RunError, Verdict};
-use crate::run::Ran;
-use crate::sandbox::Receipt;
-use crate::sandbox::receipt::{canonical, hash};
+use super::sources::Found;
+use crate::domain::{EvalSource, Outcome, RunError, Verdict};
+use crate::sandbox::receipt::{ENGINE, canonical, hash};
+use crate::sandbox::{Receipt, interpreter};
 
 /// Characters of a text that a difference quotes.
 const QUOTED_CHARS: usize = 200;
@@ -18,6 +18,7 @@ pub struct Said {
     error: Option<RunError>,
     #[serde(default)]
     printed: String,
+    fuel: Option<u64>,
 }
 
 impl Said {
@@ -28,10 +29,11 @@ impl Said {
             reason: said.map(|(_, reason)| reason.clone()),
             error: outcome.result.as_ref().err().cloned(),
             printed: outcome.printed.clone(),
+            fuel: Some(outcome.fuel),
         }
     }
 
-    /// Each part that it has, as text.
+    /// Each part of what the eval said, as text.
     fn parts(&self) -> [(&'static str, Option<String>); 4] {
         let error = self.error.as_ref();
         let error = error.map(|error| format!("{}, {}", error.kind.as_str(), error.message));
@@ -45,36 +47,60 @@ impl Said {
     }
 }
 
-/// What differs between a receipt, with what its outcome line said, and the run of the eval and the trace
-/// that were found at `places`: a line each, nothing if they are the same.
-pub fn differences(
-    then: &Receipt,
-    said: Option<&Said>,
-    now: &Ran,
-    places: [&str; 2],
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(now) = &now.receipt {
-        let subjects = [
-            ("eval source", places[0], &then.eval, &now.eval),
-            ("trace", places[1], &then.trace, &now.trace),
-            (
-                "interpreter",
-                "this iofold",
-                &then.interpreter,
-                &now.interpreter,
-            ),
-        ];
-        let differing = subjects.iter().filter(|(.., then, now)| then != now);
-        lines.extend(differing.map(|(what, place, then, now)| {
+/// What came of running what was found again.
+pub struct Rerun {
+    pub eval: Found<EvalSource>,
+    pub trace: Found<String>,
+    pub outcome: Outcome,
+}
+
+/// What differs between a receipt, with what its outcome line said, and the run now: a line each, nothing if
+/// they are the same.
+pub fn differences(then: &Receipt, said: Option<&Said>, now: &Rerun) -> Vec<String> {
+    let mut lines = subjects_that_differ(then, now);
+    lines.extend(said_otherwise(then, said, &now.outcome));
+    lines.extend(fuel_that_differs(then, said, now.outcome.fuel));
+    lines
+}
+
+/// What was run and by what, whatever came of it.
+fn subjects_that_differ(then: &Receipt, Rerun { eval, trace, .. }: &Rerun) -> Vec<String> {
+    let (eval_hash, trace_hash) = (eval.content.hash(), hash(&trace.content));
+    let here = "this iofold";
+    let subjects = [
+        ("eval source", eval.place.as_str(), &*then.eval, &*eval_hash),
+        ("trace", &trace.place, &then.trace, &trace_hash),
+        ("interpreter", here, &then.interpreter, interpreter()),
+    ];
+    let differing = subjects.iter().filter(|(.., then, now)| then != now);
+    let mut lines: Vec<String> = differing
+        .map(|(what, place, then, now)| {
             let [then, now] = [then, now].map(|hash| short(hash));
             format!("{what} differs: the receipt has {then}, {place} has {now}")
-        }));
+        })
+        .collect();
+    if then.engine != ENGINE {
+        lines.push(format!(
+            "engine differs: the receipt has {}, {here} has \"{ENGINE}\"; fuel of two engines can't be compared",
+            quoted(&then.engine, 0)
+        ));
     }
-    lines.extend(said_otherwise(then, said, &now.outcome));
-    let fuel = now.outcome.fuel;
-    if then.fuel != fuel {
-        lines.push(format!("fuel differs: {} then, {fuel} now", then.fuel));
+    lines
+}
+
+/// The receipt's fuel, which its outcome line repeats, and the run's, if the same engine counts it.
+fn fuel_that_differs(then: &Receipt, said: Option<&Said>, now: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    let then_fuel = then.fuel;
+    if let Some(said) = said.and_then(|said| said.fuel)
+        && said != then_fuel
+    {
+        lines.push(format!(
+            "fuel differs: {said} in the outcome line, {then_fuel} in its receipt"
+        ));
+    }
+    if then.engine == ENGINE && then_fuel != now {
+        lines.push(format!("fuel differs: {then_fuel} then, {now} now"));
     }
     lines
 }
@@ -156,6 +182,7 @@ mod tests {
             reason: Some(reason.to_owned()),
             error: None,
             printed: String::new(),
+            fuel: None,
         }
     }
 

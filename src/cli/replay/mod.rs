@@ -9,19 +9,19 @@ use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Deserializer, Value};
 
-use super::terminal::say;
+use super::terminal::{Progress, say, visible_line};
 use super::{Failure, eval, input};
 use crate::config::Environment;
 use crate::domain::ErrorKind;
 use crate::run::{QUESTIONS_MAX, repeat};
 use crate::sandbox::receipt::SCHEMA;
 use crate::sandbox::{Receipt, Sandbox};
-use compare::{Said, differences};
+use compare::{Rerun, Said, differences};
 use sources::Sources;
 
 /// A receipt, and where its eval and its trace are. The second is no part of what is hashed.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Slip {
+pub struct LocatedReceipt {
     #[serde(flatten)]
     pub receipt: Receipt,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,68 +61,94 @@ impl Origin {
 
 /// `iofold replay`: runs again what receipts are of.
 pub fn replay(environment: &Environment, arguments: &super::Replay) -> Result<(), Failure> {
-    let mut given = given(&arguments.receipt)?.peekable();
-    let mut sources = Sources::new(environment, arguments)?;
-    let sandbox = eval::sandbox(environment)?;
+    let mut stream = records(&arguments.receipt)?.peekable();
+    let progress = Progress::through(&arguments.receipt, "receipts");
+    let mut replayer = Replayer {
+        sources: Sources::new(environment, &progress, arguments)?,
+        sandbox: eval::sandbox(environment)?,
+    };
     let mut tally = Tally::default();
-    while let Some(one) = given.next() {
-        let several = tally.count() > 0 || given.peek().is_some();
-        let one = one?;
-        let name = several.then(|| one.name.clone());
-        match replay_one(&one, &mut sources, &sandbox) {
-            Ok(Replayed::WithoutReceipt) => tally.without += 1,
-            Ok(Replayed::Done(differences)) => {
-                tally.add(&differences);
-                print(name.as_deref(), &differences)?;
+    let mut unreadable = None;
+    while let Some(record) = stream.next() {
+        let record = match record {
+            Ok(record) => record,
+            Err(failure) => {
+                unreadable = Some(failure);
+                break;
             }
-            Err(Failure::Data(error)) if several => {
-                tally.lost += 1;
-                eprintln!("iofold: {}: {error:#}", one.name);
-            }
-            Err(failure) => return Err(failure),
-        }
+        };
+        let several = tally.count() > 0 || stream.peek().is_some();
+        let name = several.then_some(record.name.as_str());
+        let replayed = record.proof.and_then(|proof| match proof {
+            Some(proof) => replayer.replay(&proof).map(Replayed::Done),
+            None => Ok(Replayed::WithoutReceipt),
+        });
+        progress.advance(record.end);
+        tally.take(name, replayed, &progress)?;
     }
-    tally.conclude()
+    progress.finish();
+    tally.conclude(unreadable)
 }
 
-/// A receipt to replay, and the outcome that it is of as far as that is there.
-struct Given {
+/// A JSON value of the stream: a receipt, or the line of an outcome.
+struct Record {
     /// The outcome's id, or which receipt it is.
     name: String,
-    /// `None` for an outcome that has none.
-    slip: Option<Slip>,
+    /// The offset of its end.
+    end: u64,
+    /// `None` for an outcome that has no receipt; an error says why it is no record.
+    proof: Result<Option<Proof>, Failure>,
+}
+
+/// A receipt, and what its outcome line says if it is in one.
+struct Proof {
+    located: LocatedReceipt,
     said: Option<Said>,
 }
 
-/// The receipts of a file: bare, or in the outcomes that they are of.
-fn given(path: &Path) -> Result<impl Iterator<Item = Result<Given, Failure>>, Failure> {
-    let values = Deserializer::from_reader(input::reader(path)?).into_iter::<Value>();
-    Ok(values.zip(1..).map(|(value, number)| {
-        let value = value.map_err(|error| Failure::Data(anyhow!(error).context("not JSON")))?;
-        given_in(value, number).map_err(|error| {
-            Failure::Data(error.context(format!("receipt {number} can't be read")))
-        })
+/// The records of a file; an error is the stream's, which can't be read on.
+fn records(path: &Path) -> Result<impl Iterator<Item = Result<Record, Failure>>, Failure> {
+    let mut values = Deserializer::from_reader(input::reader(path)?).into_iter::<Value>();
+    let mut number = 0;
+    Ok(std::iter::from_fn(move || {
+        let value = values.next()?;
+        number += 1;
+        let end = values.byte_offset() as u64;
+        let value =
+            value.map_err(|error| Failure::Data(anyhow!("receipt {number} is not JSON: {error}")));
+        Some(value.map(|value| record(value, number, end)))
     }))
 }
 
-fn given_in(mut value: Value, number: usize) -> anyhow::Result<Given> {
+fn record(value: Value, number: usize, end: u64) -> Record {
     let name = value["id"].as_str().map(str::to_owned);
-    let name = name.unwrap_or_else(|| format!("receipt {number}"));
-    let (slip, said) = match value.get_mut("receipt").map(Value::take) {
+    let proof = proof_in(value).map_err(|error| {
+        // It may quote what it can't read.
+        let error = visible_line(&format!("{error:#}"));
+        Failure::Data(anyhow!("receipt {number} can't be read: {error}"))
+    });
+    Record {
+        name: name.unwrap_or_else(|| format!("receipt {number}")),
+        end,
+        proof,
+    }
+}
+
+fn proof_in(mut value: Value) -> anyhow::Result<Option<Proof>> {
+    let (located, said) = match value.get_mut("receipt").map(Value::take) {
         None => anyhow::bail!(
             "it is neither a receipt nor a line of `iofold eval run`: it has no \"receipt\""
         ),
+        Some(Value::Null) => return Ok(None),
         Some(Value::Number(schema)) => {
             value["receipt"] = schema.into();
             (value, None)
         }
-        Some(slip) => (slip, Some(serde_json::from_value(value)?)),
+        Some(located) => (located, Some(serde_json::from_value(value)?)),
     };
-    let slip: Option<Slip> = serde_json::from_value(slip)?;
-    if let Some(slip) = &slip {
-        check(&slip.receipt)?;
-    }
-    Ok(Given { name, slip, said })
+    let located: LocatedReceipt = serde_json::from_value(located)?;
+    check(&located.receipt)?;
+    Ok(Some(Proof { located, said }))
 }
 
 /// Whether it is of a form that we make.
@@ -159,34 +185,36 @@ enum Replayed {
     WithoutReceipt,
 }
 
-fn replay_one(
-    given: &Given,
-    sources: &mut Sources<'_>,
-    sandbox: &Sandbox,
-) -> Result<Replayed, Failure> {
-    let Some(slip) = &given.slip else {
-        return Ok(Replayed::WithoutReceipt);
-    };
-    let eval = sources.eval(slip)?;
-    let trace = sources.trace(slip)?;
-    let ran = repeat(sandbox, &eval.is, &trace.is, slip.receipt.answers());
-    if let Err(error) = &ran.outcome.result
-        && let ErrorKind::Deadline | ErrorKind::Host = error.kind
-    {
-        let message = &error.message;
-        return Err(Failure::Host(anyhow!("the replay was ended: {message}")));
+/// Runs what receipts are of.
+struct Replayer<'a> {
+    sources: Sources<'a>,
+    sandbox: Sandbox,
+}
+
+impl Replayer<'_> {
+    /// What differs.
+    fn replay(&mut self, Proof { located, said }: &Proof) -> Result<Vec<String>, Failure> {
+        let receipt = &located.receipt;
+        let (eval, trace) = (self.sources.eval(located)?, self.sources.trace(located)?);
+        let answers = receipt.answers();
+        let outcome = repeat(&self.sandbox, &eval.content, &trace.content, answers).outcome;
+        if let Err(error) = &outcome.result
+            && let ErrorKind::Deadline | ErrorKind::Host = error.kind
+        {
+            let message = &error.message;
+            return Err(Failure::Host(anyhow!("the replay was ended: {message}")));
+        }
+        let now = Rerun {
+            eval,
+            trace,
+            outcome,
+        };
+        Ok(differences(receipt, said.as_ref(), &now))
     }
-    let differences = differences(
-        &slip.receipt,
-        given.said.as_ref(),
-        &ran,
-        [&eval.place, &trace.place],
-    );
-    Ok(Replayed::Done(differences))
 }
 
 fn print(name: Option<&str>, differences: &[String]) -> Result<(), Failure> {
-    let prefix = name.map_or_else(String::new, |name| format!("{}: ", name.escape_debug()));
+    let prefix = prefix(name);
     if differences.is_empty() {
         return say(&format!("{prefix}the same: verdict, reason and fuel"));
     }
@@ -195,45 +223,78 @@ fn print(name: Option<&str>, differences: &[String]) -> Result<(), Failure> {
         .try_for_each(|difference| say(&format!("{prefix}{difference}")))
 }
 
+/// Of which of several receipts a line is.
+fn prefix(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("{}: ", visible_line(name)))
+}
+
 /// How the replays went.
 #[derive(Default)]
 struct Tally {
     same: usize,
     differ: usize,
     without: usize,
-    /// Whose eval or trace is nowhere.
+    /// Unreadable, or their eval or trace is nowhere, or the host failed.
     lost: usize,
+    host_failed: bool,
 }
 
 impl Tally {
-    fn add(&mut self, differences: &[String]) {
-        match differences.is_empty() {
-            true => self.same += 1,
-            false => self.differ += 1,
+    /// Counts and prints. One that can't be replayed fails alone (it has no name) and not among others.
+    fn take(
+        &mut self,
+        name: Option<&str>,
+        replayed: Result<Replayed, Failure>,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        match replayed {
+            Ok(Replayed::WithoutReceipt) => self.without += 1,
+            Ok(Replayed::Done(differences)) => {
+                match differences.is_empty() {
+                    true => self.same += 1,
+                    false => self.differ += 1,
+                }
+                progress.aside(|| print(name, &differences))?;
+            }
+            Err(failure) if name.is_none() => return Err(failure),
+            Err(failure) => {
+                self.lost += 1;
+                self.host_failed |= matches!(failure, Failure::Host(_));
+                progress.complain(&format!("{}{failure}", prefix(name)));
+            }
         }
+        Ok(())
     }
 
     fn count(&self) -> usize {
         self.same + self.differ + self.without + self.lost
     }
 
-    fn conclude(&self) -> Result<(), Failure> {
-        if self.same + self.differ + self.lost == 0 {
-            return Err(Failure::Data(anyhow!(match self.without {
-                0 => "there is no receipt in it",
-                _ =>
-                    "there is no receipt in it: what the clock, the host or an LLM did is not repeated",
-            })));
-        }
-        if self.count() > 1 {
+    fn conclude(&self, unreadable: Option<Failure>) -> Result<(), Failure> {
+        if self.count() > 1 || self.count() == 1 && unreadable.is_some() {
             say(&format!(
                 "{} the same, {} differ, {} can't be replayed, {} without a receipt",
                 self.same, self.differ, self.lost, self.without
             ))?;
         }
-        match self.differ + self.lost {
-            0 => Ok(()),
-            _ => Err(Failure::Quiet(1)),
+        if let Some(failure) = unreadable {
+            return Err(failure);
         }
+        if self.count() == self.without {
+            return Err(self.no_receipt());
+        }
+        match (self.host_failed, self.differ + self.lost) {
+            (true, _) => Err(Failure::Quiet(3)),
+            (false, 0) => Ok(()),
+            (false, _) => Err(Failure::Quiet(1)),
+        }
+    }
+
+    fn no_receipt(&self) -> Failure {
+        Failure::Data(anyhow!(match self.without {
+            0 => "there is no receipt in it",
+            _ =>
+                "there is no receipt in it: what the clock, the host or an LLM did is not repeated",
+        }))
     }
 }

@@ -65,7 +65,7 @@ fn exception(message: &str) -> String {
         Some(Ok(trap)) => format!("engine: {trap}"),
         Some(Err(_)) => "host's reading of answers".to_owned(),
         None if message.starts_with("the eval tampered") => "host's reading of answers".to_owned(),
-        None if message == "the eval recursed too deeply" => "engine: stack limit".to_owned(),
+        None if message == crate::domain::TOO_DEEP => "engine: stack limit".to_owned(),
         None => format!("Python: {}", sentence(message)),
     }
 }

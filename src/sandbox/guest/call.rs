@@ -9,7 +9,7 @@ use wasmtime::{
 
 use super::answer::{self, Answer};
 use super::memory::{Addresses, Slot};
-use crate::domain::{ErrorKind, RunError};
+use crate::domain::{ErrorKind, RunError, TOO_DEEP};
 use crate::sandbox::protocol::{Done, Job, Reply};
 
 /// What the host keeps for one instance.
@@ -207,10 +207,7 @@ impl<'a> Call<'a> {
                 let message = format!("the eval used up its {} units of fuel", self.job.fuel);
                 run_error(ErrorKind::Fuel, message)
             }
-            Some(Trap::StackOverflow) => {
-                let message = "the eval recursed too deeply";
-                run_error(ErrorKind::Exception, message.to_owned())
-            }
+            Some(Trap::StackOverflow) => run_error(ErrorKind::Exception, TOO_DEEP.to_owned()),
             Some(trap) => self.broken(&trap.to_string()),
             None => self.broken(&format!("{error:#}")),
         }

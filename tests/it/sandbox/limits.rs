@@ -154,3 +154,19 @@ fn memory_that_the_host_lacks_is_not_the_evals_fault() {
         (Some(3), &"host".into(), &serde_json::Value::Null)
     );
 }
+
+#[test]
+fn what_overflows_the_engines_stack_is_no_lasting_outcome() {
+    let nested = |depth: u32| {
+        outcome(&format!(
+            "values = iter(range(9))\nfor _ in range({depth}): values = map(int, values)\nreturn sum(values) == 36"
+        ))
+    };
+    assert!(passes(&nested(1_000)));
+    let overflown = nested(100_000);
+    assert_eq!(kind(&overflown), Some(ErrorKind::Exception));
+    assert!(
+        !overflown.is_repeatable(),
+        "how deep it got depends on the processor"
+    );
+}
