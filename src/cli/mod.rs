@@ -70,7 +70,7 @@ struct Command {
 enum What {
     #[command(flatten)]
     Asked(Asked),
-    /// A process that runs evals for another one, on descriptor 0
+    /// A process that runs evals for another one, on descriptors 0 to 2
     #[command(hide = true)]
     SandboxWorker(SandboxWorker),
 }
@@ -102,10 +102,6 @@ enum Asked {
 
 #[derive(Args)]
 struct SandboxWorker {
-    /// The guest's machine code
-    code: PathBuf,
-    /// The guest's memory after boot
-    image: PathBuf,
     /// With these walls up, try one thing instead that a worker must not be able to do
     #[cfg(target_os = "linux")]
     #[arg(long)]
@@ -116,9 +112,9 @@ impl SandboxWorker {
     fn run(self) -> ! {
         #[cfg(target_os = "linux")]
         if let Some(shut) = self.attempt {
-            attempts::run(self.code, self.image, shut);
+            attempts::run(shut);
         }
-        worker::run(self.code, self.image)
+        worker::run()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::sandbox::protocol::{Job, Reply};
 fn guest() -> &'static Mutex<Guest> {
     static GUEST: OnceLock<Mutex<Guest>> = OnceLock::new();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sandbox-cache");
-    GUEST.get_or_init(|| Mutex::new(Guest::open(&cache::prepare(&kept).unwrap()).unwrap()))
+    GUEST.get_or_init(|| Mutex::new(Guest::open(cache::prepare(&kept).unwrap()).unwrap()))
 }
 
 fn trace(request: &str, answer: &str) -> Trace {

@@ -27,8 +27,9 @@ use super::worker::{self, End, Socket};
 
 /// No act takes longer, and a worker that is still there then was not stopped.
 const WITHIN: Duration = Duration::from_secs(30);
-/// Bytes of executable memory that are asked for.
+/// Bytes of memory that are mapped.
 const PAGE: usize = 4096;
+const WRITABLE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 /// One thing to try.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,12 @@ pub enum Act {
     MapExecutable,
     /// Makes memory executable that was written.
     MakeExecutable,
+    /// Maps memory that a process would share with those it starts.
+    MapShared,
+    /// Maps memory that grows by itself, as a stack does.
+    MapGrowing,
+    /// Gives the kernel this advice on a page of memory.
+    Advise(i32),
     /// Asks for so many bytes of memory.
     Allocate(usize),
     /// Writes to a descriptor.
@@ -104,11 +111,11 @@ pub fn attempt(
 }
 
 /// A worker that tries one [`Act`] instead of serving; ends the process.
-pub fn run(code: PathBuf, image: PathBuf, shut: Shut) -> ! {
+pub fn run(shut: Shut) -> ! {
     let mut frames = Frames::of_worker();
     // The guest stays open to the end, as in service.
-    let tried = worker::start(code, image, &mut frames, shut)
-        .and_then(|guest| try_one(&mut frames).map(|()| guest));
+    let tried =
+        worker::start(&mut frames, shut).and_then(|guest| try_one(&mut frames).map(|()| guest));
     worker::exit(tried.err().unwrap_or(End::Closed))
 }
 
@@ -137,8 +144,11 @@ impl Act {
             Self::Thread => thread::Builder::new().spawn(|| ()).map(drop),
             Self::Kill(process) => kill(*process),
             Self::Trace(process) => trace(*process),
-            Self::MapExecutable => map(ProtFlags::all()).map(drop),
+            Self::MapExecutable => map(ProtFlags::all(), MapFlags::PRIVATE).map(drop),
             Self::MakeExecutable => make_executable(),
+            Self::MapShared => map(WRITABLE, MapFlags::SHARED).map(drop),
+            Self::MapGrowing => map(WRITABLE, MapFlags::PRIVATE | MapFlags::GROWSDOWN).map(drop),
+            Self::Advise(advice) => advise(*advice),
             Self::Allocate(bytes) => allocate(*bytes),
             Self::Write(descriptor) => write(*descriptor),
             Self::Call(number) => call(*number, [0; 6]).map(drop),
@@ -177,16 +187,21 @@ fn trace(process: i32) -> io::Result<()> {
 }
 
 #[expect(unsafe_code, reason = "memory is mapped")]
-fn map(access: ProtFlags) -> io::Result<*mut std::ffi::c_void> {
+fn map(access: ProtFlags, flags: MapFlags) -> io::Result<*mut std::ffi::c_void> {
     // SAFETY: the kernel chooses an address where nothing is.
-    let mapped =
-        unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), PAGE, access, MapFlags::PRIVATE)? };
+    let mapped = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), PAGE, access, flags)? };
     Ok(mapped)
+}
+
+fn advise(advice: i32) -> io::Result<()> {
+    let page = map(WRITABLE, MapFlags::PRIVATE)? as i64;
+    let arguments = [page, PAGE as i64, i64::from(advice), 0, 0, 0];
+    call(libc::SYS_madvise, arguments).map(drop)
 }
 
 #[expect(unsafe_code, reason = "memory is protected")]
 fn make_executable() -> io::Result<()> {
-    let written = map(ProtFlags::READ | ProtFlags::WRITE)?;
+    let written = map(WRITABLE, MapFlags::PRIVATE)?;
     let access = MprotectFlags::READ | MprotectFlags::EXEC;
     // SAFETY: the page was mapped for this and nothing refers to it.
     unsafe { Ok(rustix::mm::mprotect(written, PAGE, access)?) }

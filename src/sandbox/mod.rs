@@ -114,9 +114,9 @@ pub enum SandboxError {
         /// The directory.
         path: PathBuf,
     },
-    /// Files for workers can't be written.
-    #[error("the sandbox's files can't be written")]
-    Cache(#[from] io::Error),
+    /// The operating system refused a file, memory, a thread or a process.
+    #[error("the system refused what the sandbox needs")]
+    System(#[from] io::Error),
     /// A worker process does not start; it may have said why.
     #[error("a sandbox worker can't start: {0}")]
     Worker(String),

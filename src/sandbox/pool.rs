@@ -16,7 +16,7 @@ use super::protocol::{Job, Ready, Reply};
 /// What happened since the sandbox was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Calls that got to a worker.
+    /// Calls that were not refused before a worker was looked for; there may have been none to start.
     pub calls: u64,
     /// Workers that ended by themselves.
     pub died: u64,
@@ -64,10 +64,16 @@ impl Pool {
         workers: usize,
     ) -> Result<Self, SandboxError> {
         let starter = Starter::new(program, Arc::new(artefacts))?;
-        let started: Result<Vec<_>, _> = (0..workers).map(|_| starter.start()).collect();
-        let started = started?.into_iter().map(|(process, _)| process);
+        // All lock themselves in at once.
+        let started: Result<Vec<_>, _> = (0..workers).map(|_| starter.spawn()).collect();
+        let mut started = started?;
+        let greeted: Result<Vec<_>, _> = started.iter_mut().map(Process::greet).collect();
+        greeted?
+            .first()
+            .iter()
+            .for_each(|ready| warn_of_missing(ready));
         Ok(Self {
-            places: Places::new(started.collect()),
+            places: Places::new(started),
             starter,
             workers,
             counters: Counters::default(),
@@ -143,11 +149,40 @@ impl Pool {
     fn note(&self, failure: &Failure, source: &str) {
         count(match failure {
             Failure::Died(_) => &self.counters.died,
-            Failure::Hung => &self.counters.hung,
+            Failure::Hung | Failure::Stuck => &self.counters.hung,
             Failure::Nonsense(_) => &self.counters.nonsense,
         });
         let eval = hex::encode(&Sha256::digest(source)[..8]);
         tracing::warn!(eval.sha256 = eval, why = %failure, "a sandbox worker is replaced");
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let Counts {
+            calls,
+            died,
+            hung,
+            nonsense,
+            replaced,
+        } = self.counts();
+        tracing::info!(
+            calls,
+            died,
+            hung,
+            nonsense,
+            replaced,
+            "the sandbox workers end"
+        );
+    }
+}
+
+/// Every worker of this program has the same walls.
+fn warn_of_missing(ready: &Ready) {
+    for state in ready.walls.iter().filter(|state| !state.stands) {
+        let (wall, cost) = (state.wall, state.wall.cost());
+        let why = state.why.as_deref().unwrap_or("it did not say why");
+        tracing::warn!(%wall, why, "the sandbox lacks a wall: {cost}");
     }
 }
 

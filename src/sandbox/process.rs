@@ -3,13 +3,14 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::SandboxError;
@@ -21,12 +22,18 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 /// Added to a deadline, for the way there and back on a busy machine.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// A time-out may come so much late.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Why a worker is of no use any more.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The process ended, or its connection did.
     #[error("it died ({0})")]
     Died(String),
+    /// The job was not read in time. No eval runs before it is.
+    #[error("it did not read its job before the deadline")]
+    Stuck,
     /// The answer did not come in time.
     #[error("it was still busy at the deadline")]
     Hung,
@@ -49,14 +56,12 @@ impl Process {
     pub fn spawn(program: &Path, artefacts: &Artefacts, arguments: &[&str]) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         let child = Command::new(program)
-            .arg0("iofold")
             .arg("sandbox-worker")
-            .args([&artefacts.code, &artefacts.image])
             .args(arguments)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(artefacts.code.try_clone()?)
+            .stderr(artefacts.image.try_clone()?)
             .spawn()?;
         Ok(Self {
             child,
@@ -80,7 +85,7 @@ impl Process {
 
     /// Waits until the worker is locked in.
     pub fn greet(&mut self) -> Result<Ready, SandboxError> {
-        let mut timed = Timed::new(&self.socket, &mut self.timeout, START_WITHIN)?;
+        let mut timed = Timed::new(&self.socket, &mut self.timeout, START_WITHIN);
         match self.frames.read::<Greeting>(&mut timed) {
             Ok(Ok(ready)) => Ok(ready),
             Ok(Err(reason)) => Err(SandboxError::Worker(reason)),
@@ -88,13 +93,14 @@ impl Process {
         }
     }
 
-    /// Sends a message and waits for what is answered.
+    /// Sends a message and waits for what is answered. What is there before would be taken for the answer.
     pub fn ask<T: DeserializeOwned>(
         &mut self,
         message: &impl Serialize,
         within: Duration,
     ) -> Result<T, ProtocolError> {
-        let mut timed = Timed::new(&self.socket, &mut self.timeout, within)?;
+        let mut timed = Timed::new(&self.socket, &mut self.timeout, within);
+        check_silent(&self.socket)?;
         self.frames.write(&mut timed, message)?;
         self.frames.read(&mut timed)
     }
@@ -114,6 +120,7 @@ impl Process {
     fn failure(&mut self, error: ProtocolError) -> Failure {
         match error {
             ProtocolError::TimedOut => Failure::Hung,
+            ProtocolError::Unread => Failure::Stuck,
             ProtocolError::Closed | ProtocolError::Io(_) => Failure::Died(self.end()),
             error => Failure::Nonsense(error),
         }
@@ -136,44 +143,59 @@ impl Drop for Process {
     }
 }
 
-/// A socket that has until a moment, however often it is read or written in between: the last of those may take
-/// as long again.
+/// Whoever was not asked says nothing.
+fn check_silent(socket: &UnixStream) -> Result<(), ProtocolError> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    match rustix::net::recv(socket, &mut [0], flags) {
+        Err(Errno::WOULDBLOCK) => Ok(()),
+        Err(error) => Err(ProtocolError::Io(error.into())),
+        Ok((0, _)) => Err(ProtocolError::Closed),
+        Ok(_) => Err(ProtocolError::Nonsense("an answer before the question")),
+    }
+}
+
+/// A socket that has until a moment, however often it is read or written in between.
 struct Timed<'a> {
     socket: &'a UnixStream,
+    /// The socket's time-out.
+    set: &'a mut Duration,
     until: Instant,
 }
 
 impl<'a> Timed<'a> {
-    /// `set` is the socket's time-out, which is set anew only if it is another: a call takes a fraction of a
-    /// millisecond.
-    fn new(socket: &'a UnixStream, set: &mut Duration, within: Duration) -> io::Result<Self> {
-        if *set != within {
-            socket.set_read_timeout(Some(within))?;
-            socket.set_write_timeout(Some(within))?;
-            *set = within;
-        }
+    fn new(socket: &'a UnixStream, set: &'a mut Duration, within: Duration) -> Self {
         let until = Instant::now() + within;
-        Ok(Self { socket, until })
+        Self { socket, set, until }
     }
 
-    fn check(&self) -> io::Result<()> {
-        match Instant::now() < self.until {
-            true => Ok(()),
-            false => Err(io::ErrorKind::TimedOut.into()),
+    /// Sets the socket's time-out to the time that is left, if it is shorter or much longer: a call takes a
+    /// fraction of a millisecond, and setting it would add to that.
+    fn set_timeout(&mut self) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
         }
+        if *self.set < left || *self.set > left + LATE {
+            // So that it serves calls that start alike, too.
+            let timeout = left + LATE / 2;
+            self.socket.set_read_timeout(Some(timeout))?;
+            self.socket.set_write_timeout(Some(timeout))?;
+            *self.set = timeout;
+        }
+        Ok(())
     }
 }
 
 impl Read for Timed<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.check()?;
+        self.set_timeout()?;
         self.socket.read(into)
     }
 }
 
 impl Write for Timed<'_> {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.check()?;
+        self.set_timeout()?;
         self.socket.write(from)
     }
 
@@ -205,13 +227,58 @@ impl Starter {
 
     /// A worker that is locked in and waits for jobs.
     pub fn start(&self) -> Result<(Process, Ready), SandboxError> {
+        let mut process = self.spawn()?;
+        let ready = process.greet()?;
+        Ok((process, ready))
+    }
+
+    /// A worker that is to be greeted: it locks itself in.
+    pub fn spawn(&self) -> Result<Process, SandboxError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let gone = || SandboxError::Worker("the thread that starts workers is gone".to_owned());
         self.requests.send(answer).map_err(|_| gone())?;
         let started = answered.recv().map_err(|_| gone())?;
-        let mut process = started
-            .map_err(|error| SandboxError::Worker(format!("it can't be started: {error}")))?;
-        let ready = process.greet()?;
-        Ok((process, ready))
+        started.map_err(|error| SandboxError::Worker(format!("it can't be started: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_secs(60);
+
+    fn timed<'a>(socket: &'a UnixStream, set: &'a mut Duration) -> Timed<'a> {
+        Timed::new(socket, set, WITHIN)
+    }
+
+    #[test]
+    fn a_time_out_is_set_once_for_calls_that_take_no_time() {
+        let (socket, theirs) = UnixStream::pair().unwrap();
+        let mut set = Duration::ZERO;
+        (&theirs).write_all(b"two").unwrap();
+        timed(&socket, &mut set).read_exact(&mut [0]).unwrap();
+        let first = socket.read_timeout().unwrap();
+        assert!(first.is_some_and(|first| first <= WITHIN + LATE));
+        // A mark, to see whether it is set again.
+        socket.set_read_timeout(Some(2 * WITHIN)).unwrap();
+        timed(&socket, &mut set).read_exact(&mut [0, 0]).unwrap();
+        assert_eq!(socket.read_timeout().unwrap(), Some(2 * WITHIN));
+    }
+
+    #[test]
+    fn what_comes_in_pieces_has_no_more_time_than_what_comes_at_once() {
+        let (socket, theirs) = UnixStream::pair().unwrap();
+        let mut set = Duration::ZERO;
+        let mut timed = timed(&socket, &mut set);
+        (&theirs).write_all(b"two").unwrap();
+        timed.read_exact(&mut [0]).unwrap();
+        timed.until -= WITHIN / 2;
+        timed.read_exact(&mut [0]).unwrap();
+        assert!(socket.read_timeout().unwrap() <= Some(WITHIN / 2 + LATE));
+        assert!(socket.write_timeout().unwrap() <= Some(WITHIN / 2 + LATE));
+        timed.until -= WITHIN / 2;
+        let late = timed.read_exact(&mut [0]).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
     }
 }

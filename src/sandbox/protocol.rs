@@ -94,9 +94,12 @@ pub enum ProtocolError {
     /// It ended, or closed its end.
     #[error("the connection is closed")]
     Closed,
-    /// It did not read or write in time.
+    /// It did not write in time.
     #[error("nothing came in time")]
     TimedOut,
+    /// It did not read in time.
+    #[error("it did not read what it was sent in time")]
+    Unread,
     /// A frame is longer than any message.
     #[error("a frame of more than {0} bytes")]
     TooLong(usize),
@@ -170,7 +173,11 @@ impl Frames {
             .map_err(|_| ProtocolError::TooLong(limit))?;
         let length = (self.sent.len() - LENGTH) as u32;
         self.sent[..LENGTH].copy_from_slice(&length.to_le_bytes());
-        Ok(to.write_all(&self.sent)?)
+        to.write_all(&self.sent)
+            .map_err(|error| match error.into() {
+                ProtocolError::TimedOut => ProtocolError::Unread,
+                error => error,
+            })
     }
 
     /// Receives one message. It borrows from the buffer what it can.

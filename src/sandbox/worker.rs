@@ -1,10 +1,12 @@
 //! A worker process: locks itself in, then runs evals for the service until the service closes the connection.
 //!
 //! In: [`Job`]s on descriptor 0, a socket. Out: a [`Greeting`], then a [`Reply`](super::protocol::Reply) to each
-//! job, on the same socket. It has one thread and no clock: fuel ends a call, and the service ends a worker.
+//! job, on the same socket. On descriptors 1 and 2 are the guest's code and memory, already open: a worker is told
+//! no path. It has one thread and no clock that decides anything: fuel ends a call, and the service ends a worker.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::os::fd::FromRawFd;
 
 use super::cache::Artefacts;
 use super::guest::{Guest, engine};
@@ -28,10 +30,10 @@ pub(super) enum End {
     Panic = 4,
 }
 
-/// Runs a worker with what [`super::cache::prepare`] left in these files; ends the process.
-pub fn run(code: PathBuf, image: PathBuf) -> ! {
+/// Runs a worker; ends the process.
+pub fn run() -> ! {
     let mut frames = Frames::of_worker();
-    match start(code, image, &mut frames, Shut::All) {
+    match start(&mut frames, Shut::All) {
         // The guest is not dropped: nothing can be closed any more.
         Ok(mut guest) => exit(serve(&mut guest, &mut frames)),
         Err(end) => exit(end),
@@ -39,15 +41,10 @@ pub fn run(code: PathBuf, image: PathBuf) -> ! {
 }
 
 /// Locks the process in and greets the service.
-pub(super) fn start(
-    code: PathBuf,
-    image: PathBuf,
-    frames: &mut Frames,
-    shut: Shut,
-) -> Result<Guest, End> {
-    // A message would go to whatever is descriptor 2 by now.
+pub(super) fn start(frames: &mut Frames, shut: Shut) -> Result<Guest, End> {
+    // There is nowhere for a message to go.
     std::panic::set_hook(Box::new(|_| exit(End::Panic)));
-    let locked_in = lock_in(&Artefacts::at(code, image), shut);
+    let locked_in = lock_in(shut);
     let (greeting, guest): (Greeting, _) = match locked_in {
         Ok((guest, walls)) => (Ok(Ready { walls }), Ok(guest)),
         Err(error) => (Err(with_causes(error)), Err(End::NotReady)),
@@ -57,12 +54,12 @@ pub(super) fn start(
 }
 
 /// Everything is opened between the walls that need nothing open and those that let nothing be opened.
-fn lock_in(artefacts: &Artefacts, shut: Shut) -> Result<(Guest, Vec<WallState>), SandboxError> {
+fn lock_in(shut: Shut) -> Result<(Guest, Vec<WallState>), SandboxError> {
     let mut walls = Vec::new();
     if shut != Shut::Nothing {
         walls.extend(walls::leave_the_service());
     }
-    let mut guest = Guest::open(artefacts)?;
+    let mut guest = Guest::open(given())?;
     probe(&mut guest)?;
     if shut != Shut::Nothing {
         walls.extend(walls::shut_the_door());
@@ -71,6 +68,17 @@ fn lock_in(artefacts: &Artefacts, shut: Shut) -> Result<(Guest, Vec<WallState>),
         walls.push(walls::allow_only_needed_calls());
     }
     Ok((guest, walls))
+}
+
+/// What [`super::cache::prepare`] opened in the service.
+#[expect(
+    unsafe_code,
+    reason = "they are where the standard library expects other things"
+)]
+fn given() -> Artefacts {
+    // SAFETY: the service opened both, nothing else in here uses them, and they are taken once.
+    let [code, image] = [1, 2].map(|descriptor| unsafe { File::from_raw_fd(descriptor) });
+    Artefacts { code, image }
 }
 
 /// A first call: what is made on first use is there before the door shuts, and the guest is whole.

@@ -3,12 +3,13 @@
 //! Each is a small module in WebAssembly's text format, put in CPython's place. It behaves until it is given a
 //! source as long as [`source`], for workers try their guest before they take jobs.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use tempfile::TempDir;
 use wasmtime::Engine;
 
+use super::suite::linked;
 use super::{Act, Attack, Expect};
 use crate::domain::ErrorKind::{self, Exception, Fuel, Memory};
 use crate::domain::Verdict::Pass;
@@ -300,8 +301,12 @@ impl Guest {
         let engine = Engine::new(&engine::config())?;
         fs::write(&code, engine.precompile_module(self.module().as_bytes())?)?;
         fs::write(&image, self.image())?;
-        let artefacts = Artefacts::at(code, image);
-        Ok((Sandbox::of_artefacts(worker, artefacts, 1)?, folder))
+        let artefacts = Artefacts {
+            code: File::open(code)?,
+            image: File::open(image)?,
+        };
+        let program = linked(worker, folder.path())?;
+        Ok((Sandbox::of_artefacts(&program, artefacts, 1)?, folder))
     }
 
     fn image(&self) -> Vec<u8> {

@@ -161,7 +161,7 @@ pub struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// From now on, on the workers whose files are named as in `folder`.
+    /// From now on, on the workers whose program is named as in `folder`.
     pub fn start(folder: &'a Path) -> Self {
         let start = Instant::now();
         Self { start, folder }
@@ -186,7 +186,7 @@ pub struct Worker {
     pid: u32,
 }
 
-/// Those whose files are named as in `folder`; none where there is no `/proc`.
+/// Those whose program is named as in `folder`; none where there is no `/proc`.
 pub fn workers(folder: &Path) -> Vec<Worker> {
     let folder = folder.as_os_str().as_encoded_bytes();
     let is_one = |pid: &u32| {

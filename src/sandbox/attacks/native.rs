@@ -8,7 +8,6 @@ use super::trial::End;
 use super::{Act, Attack, Expect};
 use crate::sandbox::SandboxError;
 use crate::sandbox::attempts::{Act as Tries, AttemptOutcome, attempt};
-use crate::sandbox::cache::Artefacts;
 use crate::sandbox::walls::{Shut, Wall};
 
 pub use crate::sandbox::attempts::AttemptOutcome as Outcome;
@@ -132,10 +131,8 @@ impl Suite {
         native: &Native,
         canaries: &Canaries,
     ) -> Result<Tried, SandboxError> {
-        let [code, image] = ["code", "image"].map(|name| self.folder.path().join(name));
-        let artefacts = Artefacts::at(code, image);
         let act = (native.what)(canaries);
-        let outcome = attempt(&self.worker, &artefacts, native.shut, &act)?;
+        let outcome = attempt(&self.worker, &self.artefacts, native.shut, &act)?;
         Ok(Tried {
             end: End::Native(outcome),
             evidence: canaries.harm().map(str::to_owned),

@@ -38,10 +38,9 @@ const CHEAP_FUEL: u64 = 100_000_000;
 pub struct Suite {
     pub(super) worker: PathBuf,
     pub(super) sandbox: Sandbox,
-    /// Where its files are linked from: no other sandbox's workers have it on their command lines.
+    /// Where the program is linked from: no other sandbox's workers have it on their command lines.
     pub(super) folder: TempDir,
-    /// What the links point to, which may be gone without this.
-    _artefacts: Artefacts,
+    pub(super) artefacts: Artefacts,
     /// What [`NEIGHBOUR`] gave before any attack.
     neighbour: Outcome,
 }
@@ -59,14 +58,15 @@ impl Suite {
         };
         let folder = TempDir::with_prefix("iofold-suite-")?;
         let artefacts = cache::prepare(cache_dir)?;
-        let links = linked(&artefacts, folder.path())?;
-        let sandbox = Sandbox::of_artefacts(worker, links, 1)?.with_limits(limits);
+        let program = linked(worker, folder.path())?;
+        let shared = artefacts.try_clone()?;
+        let sandbox = Sandbox::of_artefacts(&program, shared, 1)?.with_limits(limits);
         let neighbour = sandbox.evaluate(NEIGHBOUR, TRACE);
         Ok(Self {
             worker: worker.to_owned(),
             sandbox,
             folder,
-            _artefacts: artefacts,
+            artefacts,
             neighbour,
         })
     }
@@ -141,7 +141,7 @@ impl Suite {
             Act::Native(native) => return self.tried_natively(native, &canaries),
             Act::Guest(guest) => match Trial::of_guest(self, guest) {
                 Ok(trial) => trial,
-                Err(SandboxError::Cache(error)) => return Err(SandboxError::Cache(error)),
+                Err(SandboxError::System(error)) => return Err(SandboxError::System(error)),
                 Err(error) => return Ok(Tried::without_sandbox(error, &canaries)),
             },
             Act::Eval(source, trace) => Trial::of_eval(self, *source, *trace, &canaries),
@@ -176,12 +176,11 @@ impl Suite {
     }
 }
 
-/// The same files by other names.
-fn linked(artefacts: &Artefacts, folder: &Path) -> io::Result<Artefacts> {
-    let linked = Artefacts::at(folder.join("code"), folder.join("image"));
-    symlink(&artefacts.code, &linked.code)?;
-    symlink(&artefacts.image, &linked.image)?;
-    Ok(linked)
+/// The same program by a name in `folder`, which its workers are known by.
+pub(super) fn linked(program: &Path, folder: &Path) -> io::Result<PathBuf> {
+    let link = folder.join("iofold");
+    symlink(program, &link)?;
+    Ok(link)
 }
 
 /// What a try gave.

@@ -31,7 +31,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// The folder that the files of its workers are named in.
+    /// The folder that the program of its workers is named in.
     pub fn folder<'a>(&'a self, suite: &'a Suite) -> &'a Path {
         self.folder.as_ref().unwrap_or(&suite.folder).path()
     }

@@ -1,5 +1,7 @@
 //! The engine: how guests are compiled, and what they may cost.
 
+use std::fs::File;
+
 use wasmtime::{Config, Engine, Module};
 
 /// 128 MiB: CPython at rest takes 12, and the largest trace (8 MiB) of tool calls fits, parsed.
@@ -23,12 +25,12 @@ pub fn config() -> Config {
     config
 }
 
-/// Compiled code from `path`, mapped.
+/// Compiled code from `file`, mapped.
 #[expect(
     unsafe_code,
     reason = "precompiled code is loaded as it is; compiling it takes seconds"
 )]
-pub fn load(engine: &Engine, path: &std::path::Path) -> wasmtime::Result<Module> {
-    // SAFETY: `cache::prepare` gave this path; it checked that only this user could have written the file.
-    unsafe { Module::deserialize_file(engine, path) }
+pub fn load(engine: &Engine, file: File) -> wasmtime::Result<Module> {
+    // SAFETY: `cache::prepare` opened it; it checked that only this user could have written the file, and its sum.
+    unsafe { Module::deserialize_open_file(engine, file) }
 }

@@ -13,7 +13,6 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,19 +51,19 @@ impl Interpreter {
 }
 
 impl Guest {
-    /// Maps what [`super::cache::prepare`] left; nothing is opened afterwards.
-    pub fn open(artefacts: &Artefacts) -> Result<Self, SandboxError> {
+    /// Maps what [`super::cache::prepare`] opened; nothing is opened afterwards.
+    pub fn open(artefacts: Artefacts) -> Result<Self, SandboxError> {
         let lender = Arc::new(Lender::default());
         let mut config = engine::config();
         config.with_host_memory(Arc::clone(&lender) as _);
         let engine = Engine::new(&config)?;
-        let module = engine::load(&engine, &artefacts.code)?;
+        let module = engine::load(&engine, artefacts.code)?;
         let interpreter = Interpreter {
             module: Linker::new(&engine).instantiate_pre(&module)?,
             engine,
             lender,
         };
-        let images = Images::new(File::open(&artefacts.image)?)?;
+        let images = Images::new(artefacts.image)?;
         Ok(Self {
             interpreter,
             images,

@@ -16,7 +16,7 @@ fn artefacts() -> Artefacts {
 }
 
 fn guest() -> Guest {
-    Guest::open(&artefacts()).unwrap()
+    Guest::open(artefacts()).unwrap()
 }
 
 fn job<'a>(source: &'a str, trace: &'a str) -> Job<'a> {

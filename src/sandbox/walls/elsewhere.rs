@@ -12,6 +12,10 @@ pub fn refuse_new_privileges() -> Result<(), String> {
     missing()
 }
 
+pub fn drop_capabilities() -> Result<(), String> {
+    missing()
+}
+
 pub fn landlock() -> [Result<(), String>; 3] {
     [missing(), missing(), missing()]
 }

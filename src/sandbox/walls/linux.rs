@@ -43,6 +43,33 @@ pub fn refuse_new_privileges() -> Result<(), String> {
     }
 }
 
+/// The version of the kernel's structures below: two sets of 32 bits each.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+/// All of them, and those that a program could have again, if this process may say so: without it,
+/// [`refuse_new_privileges`] keeps it from having any.
+#[expect(unsafe_code, reason = "no library in use wraps these calls")]
+pub fn drop_capabilities() -> Result<(), String> {
+    // SAFETY: neither request takes a pointer. The kernel says an error after the last one that it has.
+    let drop = |number: u64| unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) };
+    (0..64_u64).for_each(|number| _ = drop(number));
+    let header = [CAPABILITY_VERSION, 0];
+    // Effective, permitted, inheritable; twice.
+    let (none, mut read) = ([0_u32; 6], [1_u32; 6]);
+    // SAFETY: the kernel reads and writes as many numbers as the version says.
+    let (set, got) = unsafe {
+        (
+            libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()),
+            libc::syscall(libc::SYS_capget, header.as_ptr(), read.as_mut_ptr()),
+        )
+    };
+    match (set, got) {
+        (0, 0) if read == none => Ok(()),
+        (0, 0) => Err("the kernel did not drop them".to_owned()),
+        _ => Err(io::Error::last_os_error().to_string()),
+    }
+}
+
 /// No core and no reading by processes of the same user, which could otherwise attach to this one.
 pub fn hide_memory() -> Result<(), String> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)

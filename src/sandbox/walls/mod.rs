@@ -1,7 +1,9 @@
 //! The second wall: what a worker gives up before it reads its first job.
 //!
-//! A worker keeps its socket to the service, the memory that it mapped, and the processor. It says itself which
-//! walls stand, and reads back what the kernel lets it read; the tests look from outside. A wall that the
+//! A worker keeps the memory that it mapped, the processor, and a few descriptors: its socket to the service (0);
+//! the guest's code and memory at rest (1 and 2), which cannot be written, and the second is mapped again after
+//! calls; and the memory file that images of evals are kept in. It may read from and write to the first alone.
+//! It says itself which walls stand, and reads back what the kernel lets it read; the tests look from outside. A wall that the
 //! kernel lacks does not keep a worker from working: whoever runs it is told.
 
 #[cfg(target_os = "linux")]
@@ -35,6 +37,8 @@ pub enum Wall {
     ResourceLimits,
     /// No program that it could start would have more rights.
     NoNewPrivileges,
+    /// Nothing of what root may do, also where the service runs as root.
+    NoCapabilities,
     /// No path can be opened, made, removed or renamed.
     LandlockFiles,
     /// No TCP port can be bound or connected to.
@@ -49,12 +53,13 @@ pub enum Wall {
 
 impl Wall {
     /// All, in the order in which they are put up.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::EmptyEnvironment,
         Self::NoDescriptors,
         Self::OwnSession,
         Self::EndsWithService,
         Self::NoNewPrivileges,
+        Self::NoCapabilities,
         Self::LandlockFiles,
         Self::LandlockNetwork,
         Self::LandlockScopes,
@@ -72,6 +77,7 @@ impl Wall {
             Self::EndsWithService => "a worker may outlive a service that was killed, for a call",
             Self::ResourceLimits => "code that breaks out could use up the machine's memory",
             Self::NoNewPrivileges => "code that breaks out could start set-user-id programs",
+            Self::NoCapabilities => "code that breaks out of a root service could do what root may",
             Self::LandlockFiles => "only seccomp keeps code that breaks out from files",
             Self::LandlockNetwork => "only seccomp keeps code that breaks out from the network",
             Self::LandlockScopes => {
@@ -92,6 +98,7 @@ impl Display for Wall {
             Self::EndsWithService => "ends with the service",
             Self::ResourceLimits => "resource limits (rlimits)",
             Self::NoNewPrivileges => "no new privileges",
+            Self::NoCapabilities => "no capabilities",
             Self::LandlockFiles => "no files (Landlock)",
             Self::LandlockNetwork => "no TCP (Landlock)",
             Self::LandlockScopes => "no signals to others (Landlock)",
@@ -169,9 +176,11 @@ pub fn leave_the_service() -> Vec<WallState> {
 /// is open, and nothing hostile has been read; from here on nothing can be opened.
 pub fn shut_the_door() -> Vec<WallState> {
     let no_new_privileges = system::refuse_new_privileges();
+    let no_capabilities = system::drop_capabilities();
     let [files, network, scopes] = system::landlock();
     vec![
         WallState::of(Wall::NoNewPrivileges, no_new_privileges),
+        WallState::of(Wall::NoCapabilities, no_capabilities),
         WallState::of(Wall::LandlockFiles, files),
         WallState::of(Wall::LandlockNetwork, network),
         WallState::of(Wall::LandlockScopes, scopes),

@@ -19,21 +19,24 @@ pub fn check_environment() -> Result<(), String> {
     }
 }
 
-/// Closes all but the socket to the service, which is descriptor 0.
+/// How many descriptors a worker is started with: the socket to the service and the guest's two files.
+const GIVEN: i32 = 3;
+
+/// Closes all but what the worker was given, which are the lowest.
 pub fn close_descriptors() -> Result<(), String> {
-    close_from_1().map_err(|error| error.to_string())?;
+    close_others().map_err(|error| error.to_string())?;
     match open_descriptors() {
         // Where it can't be looked at, the kernel's word stands.
-        Ok(1) | Err(_) => Ok(()),
-        Ok(count) => Err(format!("{count} are open")),
+        Ok(count) if count > GIVEN as usize => Err(format!("{count} are open")),
+        _ => Ok(()),
     }
 }
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "no library wraps this call")]
-fn close_from_1() -> io::Result<()> {
-    // SAFETY: nothing in this process owns a descriptor yet; standard output and error are not used.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 1_u32, u32::MAX, 0_u32) };
+fn close_others() -> io::Result<()> {
+    // SAFETY: nothing in this process owns a descriptor yet.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, GIVEN as u32, u32::MAX, 0_u32) };
     match closed {
         0 => Ok(()),
         _ => close_each(),
@@ -41,7 +44,7 @@ fn close_from_1() -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn close_from_1() -> io::Result<()> {
+fn close_others() -> io::Result<()> {
     close_each()
 }
 
@@ -54,7 +57,7 @@ fn close_each() -> io::Result<()> {
     let entries = fs::read_dir("/dev/fd")?;
     let number = |entry: io::Result<DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
     let open: Vec<i32> = entries.filter_map(number).collect();
-    for descriptor in open.into_iter().filter(|descriptor| *descriptor != 0) {
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor >= GIVEN) {
         // The listing's own is closed already.
         if fs::symlink_metadata(format!("/dev/fd/{descriptor}")).is_ok() {
             // SAFETY: it is open, and nothing in this process owns a descriptor yet.

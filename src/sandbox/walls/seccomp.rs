@@ -6,12 +6,11 @@ use seccompiler::{
 };
 
 /// Memory is managed, but never made executable; see [`rules`].
-const MEMORY: [i64; 4] = [
-    libc::SYS_munmap,
-    libc::SYS_madvise,
-    libc::SYS_mremap,
-    libc::SYS_brk,
-];
+const MEMORY: [i64; 3] = [libc::SYS_munmap, libc::SYS_mremap, libc::SYS_brk];
+/// Mappings that the limit for data does not count.
+const UNCOUNTED: i32 = libc::MAP_SHARED | libc::MAP_GROWSDOWN;
+/// Pages are given back: those of a call, and those of an image that is forgotten.
+const ADVICE: [i32; 2] = [libc::MADV_DONTNEED, libc::MADV_REMOVE];
 /// A guest's trap is a signal; its handler returns by the first.
 const SIGNALS: [i64; 3] = [
     libc::SYS_rt_sigreturn,
@@ -46,10 +45,19 @@ fn program() -> Result<BpfProgram, BackendError> {
 fn rules() -> Result<Vec<(i64, Vec<Rule>)>, BackendError> {
     let socket = || argument(0, Compare::Eq, 0);
     let not_executable = || argument(2, Compare::MaskedEq(libc::PROT_EXEC as u64), 0);
+    let counted = argument(3, Compare::MaskedEq(UNCOUNTED as u64), 0)?;
+    let advice = ADVICE.map(|advice| Rule::new(vec![argument(2, Compare::Eq, advice as u64)?]));
     let mut rules = vec![
+        (
+            libc::SYS_madvise,
+            advice.into_iter().collect::<Result<_, _>>()?,
+        ),
         (libc::SYS_read, vec![Rule::new(vec![socket()?])?]),
         (libc::SYS_write, vec![Rule::new(vec![socket()?])?]),
-        (libc::SYS_mmap, vec![Rule::new(vec![not_executable()?])?]),
+        (
+            libc::SYS_mmap,
+            vec![Rule::new(vec![not_executable()?, counted])?],
+        ),
         (
             libc::SYS_mprotect,
             vec![Rule::new(vec![not_executable()?])?],

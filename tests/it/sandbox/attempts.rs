@@ -11,6 +11,7 @@ use super::*;
 /// Bad system call.
 const SIGSYS: i32 = 31;
 const EACCES: i32 = 13;
+const EBADF: i32 = 9;
 const EPERM: i32 = 1;
 
 fn try_it(den: &Den, act: Act, shut: Shut) -> AttemptOutcome {
@@ -27,10 +28,29 @@ fn refused_with(outcome: &AttemptOutcome, numbers: &[i32]) -> bool {
     matches!(outcome, AttemptOutcome::Refused(Some(number), _) if numbers.contains(number))
 }
 
-/// Whether the kernel under these tests has the wall; without it the other walls are asked alone.
+/// The version of the kernel's Landlock; less than 1 if it has none.
+#[expect(unsafe_code, reason = "nothing wraps this call")]
+fn landlock() -> i64 {
+    // LANDLOCK_CREATE_RULESET_VERSION.
+    const VERSION: u32 = 1;
+    let nothing = std::ptr::null::<u8>();
+    // SAFETY: asked for the version, the kernel takes no pointer.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) }
+}
+
+/// Whether the kernel under these tests has the wall, which must stand then; without it the other walls are asked
+/// alone.
 fn stands(den: &Den, wall: Wall) -> bool {
+    let since = match wall {
+        Wall::LandlockFiles => 3,
+        Wall::LandlockNetwork => 4,
+        Wall::LandlockScopes => 6,
+        wall => panic!("{wall} is everywhere"),
+    };
     let walls = den.sandbox(1).walls().expect("a worker starts");
-    walls.iter().any(|state| state.wall == wall && state.stands)
+    let stands = walls.iter().any(|state| state.wall == wall && state.stands);
+    assert_eq!(stands, landlock() >= since, "{walls:?}");
+    stands
 }
 
 /// A process to be attacked; it ends with the test.
@@ -174,7 +194,13 @@ fn other_processes_can_not_be_killed_or_traced() {
 #[test]
 fn memory_can_not_be_made_executable_and_there_is_an_end_of_it() {
     let den = Den::new();
-    for act in [Act::MapExecutable, Act::MakeExecutable] {
+    // What the limit does not count is refused, and what is counted has its end.
+    for act in [
+        Act::MapExecutable,
+        Act::MakeExecutable,
+        Act::MapShared,
+        Act::MapGrowing,
+    ] {
         assert_eq!(
             try_it(&den, act.clone(), Shut::All),
             AttemptOutcome::Killed(SIGSYS)
@@ -199,11 +225,53 @@ fn only_the_socket_can_be_written_to() {
         let outcome = try_it(&den, Act::Write(descriptor), Shut::All);
         assert_eq!(outcome, AttemptOutcome::Killed(SIGSYS), "{descriptor}");
     }
-    // Standard error, which goes nowhere.
+    // The guest's files, which are open for reading alone.
+    for descriptor in [1, 2] {
+        let outcome = try_it(&den, Act::Write(descriptor), Shut::Nothing);
+        assert!(refused_with(&outcome, &[EBADF]), "{outcome:?}");
+    }
+    // The images' file.
+    let unguarded = |descriptor| try_it(&den, Act::Write(descriptor), Shut::Nothing);
+    assert!((3..8).any(|descriptor| unguarded(descriptor) == AttemptOutcome::Succeeded));
+}
+
+#[test]
+fn only_advice_that_gives_memory_back_is_taken() {
+    let den = Den::new();
+    let give_back = Act::Advise(libc::MADV_DONTNEED);
     assert_eq!(
-        try_it(&den, Act::Write(2), Shut::Nothing),
+        try_it(&den, give_back, Shut::All),
         AttemptOutcome::Succeeded
     );
+    for advice in [
+        libc::MADV_WILLNEED,
+        libc::MADV_DOFORK,
+        libc::MADV_HUGEPAGE,
+        libc::MADV_HWPOISON,
+    ] {
+        let outcome = try_it(&den, Act::Advise(advice), Shut::All);
+        assert_eq!(outcome, AttemptOutcome::Killed(SIGSYS), "{advice}");
+    }
+    let twin = try_it(&den, Act::Advise(libc::MADV_WILLNEED), Shut::Nothing);
+    assert_eq!(twin, AttemptOutcome::Succeeded);
+}
+
+#[test]
+fn a_worker_has_no_capabilities_also_where_its_service_has_all() {
+    const NONE: &str = "0000000000000000";
+    const SETPCAP: u64 = 1 << 8;
+    let den = Den::new();
+    let _sandbox = den.sandbox(1);
+    let worker = den.workers()[0];
+    for name in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        let capabilities = status(worker, name);
+        assert_eq!(capabilities.as_deref(), Some(NONE), "{name}");
+    }
+    // Those that a program could have again go only where the service may have them go.
+    let may = status(std::process::id() as i32, "CapEff").expect("it runs");
+    if u64::from_str_radix(&may, 16).expect("a number") & SETPCAP != 0 {
+        assert_eq!(status(worker, "CapBnd").as_deref(), Some(NONE));
+    }
 }
 
 /// Calls that broke out of other sandboxes, give something new to hold, or weaken what is there.

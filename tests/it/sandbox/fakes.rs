@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use iofold::domain::{ErrorKind, Verdict};
-use iofold::sandbox::protocol::Question;
+use iofold::sandbox::protocol::{Frames, Greeting, Question, Ready};
+use iofold::sandbox::walls::{Wall, WallState};
 use iofold::sandbox::{Answers, SandboxError, Step};
 
 use super::*;
@@ -45,10 +46,9 @@ impl Fake {
         opened.map(|sandbox| sandbox.with_limits(patient()))
     }
 
-    /// A file that it writes: its second argument and this ending.
-    pub fn artefact(&self, ending: &str) -> PathBuf {
-        let code = self.den.artefacts().code;
-        PathBuf::from(format!("{}{ending}", code.display()))
+    /// A file that it reads or writes: its own path and this ending.
+    pub fn beside(&self, ending: &str) -> PathBuf {
+        PathBuf::from(format!("{}{ending}", self.program.display()))
     }
 
     /// Why it can't be opened.
@@ -116,6 +116,48 @@ fn a_worker_that_can_not_start_says_why() {
     assert_eq!(message, format!("a sandbox worker can't start: {reason}"));
 }
 
+/// What is logged while `act` runs on this thread.
+fn logged(act: impl FnOnce()) -> String {
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let to = log.reopen().expect("it is there");
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::sync::Mutex::new(to))
+        .finish();
+    tracing::subscriber::with_default(subscriber, act);
+    fs::read_to_string(log.path()).expect("it is text")
+}
+
+#[test]
+fn a_wall_that_is_missing_is_told_once_with_its_cost_and_the_counts_at_the_end() {
+    let walls = [Wall::NoCapabilities, Wall::Seccomp].map(|wall| WallState {
+        wall,
+        stands: wall == Wall::NoCapabilities,
+        why: (wall == Wall::Seccomp).then(|| "it is switched off".to_owned()),
+    });
+    let mut greeting = Vec::new();
+    let ready: Greeting = Ok(Ready {
+        walls: walls.to_vec(),
+    });
+    let mut frames = Frames::of_worker();
+    frames.write(&mut greeting, &ready).expect("it fits");
+    let fake = Fake::new(&format!(
+        "host.sendall(bytes({greeting:?}))\njob()\nsys.exit(3)"
+    ));
+    let log = logged(|| {
+        let sandbox = fake.open().expect("it greets");
+        assert_eq!(kind(&call(&sandbox)), Some(ErrorKind::Host));
+    });
+    let warning = "the sandbox lacks a wall: code that breaks out could try every system call";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+    assert_eq!(log.matches("lacks a wall").count(), 1, "{log}");
+    assert!(log.contains("it is switched off"), "{log}");
+    assert!(
+        log.contains("calls=1 died=2 hung=0 nonsense=0 replaced=1"),
+        "{log}"
+    );
+}
+
 #[test]
 fn a_greeting_that_is_none_is_a_clear_error() {
     let message = Fake::new("host.sendall(b'HTTP/1.1 200 OK')").refused();
@@ -143,7 +185,7 @@ fn a_worker_that_dies_once_costs_a_retried_call() {
     let fake = Fake::new(
         "host.sendall(READY)\n\
          job()\n\
-         try: os.close(os.open(sys.argv[2] + '.died', os.O_CREAT | os.O_EXCL))\n\
+         try: os.close(os.open(sys.argv[0] + '.died', os.O_CREAT | os.O_EXCL))\n\
          except FileExistsError: host.sendall(PASS)\n",
     );
     let sandbox = fake.open().expect("it greets");
@@ -173,6 +215,27 @@ fn what_follows_a_reply_without_being_asked_for_is_nonsense() {
 }
 
 #[test]
+fn a_reply_that_was_sent_ahead_is_nonsense_and_not_the_next_calls() {
+    let fake = at_a_job(
+        "host.sendall(PASS)\n\
+         if os.path.exists(sys.argv[0] + '.sent'): sys.exit(job() and 0)\n\
+         while not os.path.exists(sys.argv[0] + '.answered'): time.sleep(0.005)\n\
+         # Fail.\n\
+         host.sendall(frame(bytes([0, 0, 1, 0, 0, 0, 0])))\n\
+         os.mkdir(sys.argv[0] + '.sent')\n\
+         time.sleep(1000)",
+    );
+    let sandbox = fake.open().expect("it greets");
+    assert_eq!(call(&sandbox).verdict(), Some(Verdict::Pass));
+    fs::write(fake.beside(".answered"), "").expect("written");
+    wait_for("a forged reply", || {
+        fake.beside(".sent").exists().then_some(())
+    });
+    assert_eq!(call(&sandbox).verdict(), Some(Verdict::Pass));
+    assert_eq!(sandbox.counts(), counts(2, 0, 0, 1, 1));
+}
+
+#[test]
 fn an_endless_answer_is_cut_off() {
     let message =
         nonsense("host.sendall(frame(bytes(1000))[:4])\nwhile True: host.sendall(b'\\1' * 65536)");
@@ -196,11 +259,13 @@ fn what_only_the_host_may_say_and_what_no_database_stores_is_nonsense() {
 }
 
 #[test]
-fn a_worker_that_hangs_reads_nothing_or_drips_is_stopped_at_the_deadline() {
-    for lines in [
-        "job()\ntime.sleep(1000)",
-        "time.sleep(1000)",
-        "job()\nfor byte in frame(bytes(10000)):\n    host.sendall(bytes([byte]))\n    time.sleep(0.05)",
+fn a_worker_that_hangs_or_drips_is_stopped_at_the_deadline_and_one_that_reads_nothing_is_not_the_evals_fault()
+ {
+    const DRIPS: &str = "job()\nfor byte in frame(bytes(10000)):\n    host.sendall(bytes([byte]))\n    time.sleep(0.05)";
+    for (lines, expected) in [
+        ("job()\ntime.sleep(1000)", ErrorKind::Deadline),
+        (DRIPS, ErrorKind::Deadline),
+        ("time.sleep(1000)", ErrorKind::Host),
     ] {
         let fake = Fake::new(&format!("host.sendall(READY)\n{lines}"));
         let sandbox = fake.open().expect("it greets").with_limits(Limits {
@@ -209,7 +274,7 @@ fn a_worker_that_hangs_reads_nothing_or_drips_is_stopped_at_the_deadline() {
         });
         let largest = format!("\"{}\"", "x".repeat((8 << 20) - 2));
         let outcome = sandbox.evaluate(&eval("return True"), &largest);
-        assert_eq!(kind(&outcome), Some(ErrorKind::Deadline), "{lines}");
+        assert_eq!(kind(&outcome), Some(expected), "{lines}");
         assert_eq!(sandbox.counts(), counts(1, 0, 2, 0, 1), "{lines}");
     }
 }

@@ -24,7 +24,10 @@ impl Service {
         let home = den.cache_home();
         fs::write(home.join("secret"), SECRET).expect("written");
         fs::write(home.join("eval.py"), eval("return True")).expect("written");
-        let run = format!("exec {} eval run eval.py - 7<secret", program().display());
+        let run = format!(
+            "exec {} eval run eval.py - 7<secret",
+            den.program().display()
+        );
         let child = Command::new("/bin/sh")
             .args(["-c", &run])
             .current_dir(home)

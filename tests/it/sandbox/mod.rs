@@ -12,7 +12,7 @@ mod tenants;
 mod workers;
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -30,7 +30,7 @@ pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_iofold"))
 }
 
-/// A folder of its own with the guest's files: its workers are known by its path in their arguments.
+/// A folder of its own with the program and the guest's files: its workers are known by the program's path.
 pub struct Den {
     folder: TempDir,
     files: PathBuf,
@@ -38,17 +38,19 @@ pub struct Den {
 
 impl Den {
     pub fn new() -> Self {
-        let kept = cache::prepare(&cache_folder()).expect("the guest is there");
+        cache::prepare(&cache_folder()).expect("the guest is there");
         let folder = tempfile::tempdir_in(cache_folder()).expect("a folder");
         let files = folder.path().join("iofold");
         DirBuilder::new()
             .mode(0o700)
             .create(&files)
             .expect("a folder");
-        for file in [&kept.code, &kept.image] {
+        for file in files_in(&cache_folder()) {
             let name = file.file_name().expect("a file");
-            fs::hard_link(file, files.join(name)).expect("a link");
+            // Of another version, it may have been removed by now.
+            let _ = fs::hard_link(&file, files.join(name));
         }
+        symlink(program(), folder.path().join("program")).expect("a link");
         Self { folder, files }
     }
 
@@ -57,26 +59,50 @@ impl Den {
         self.folder.path()
     }
 
+    /// What its workers are started from.
+    pub fn program(&self) -> PathBuf {
+        self.folder.path().join("program")
+    }
+
     pub fn artefacts(&self) -> Artefacts {
         cache::prepare(&self.files).expect("the guest is there")
     }
 
     /// A sandbox of real workers.
     pub fn sandbox(&self, workers: usize) -> Sandbox {
-        Sandbox::open_with_workers(program(), &self.files, workers)
+        Sandbox::open_with_workers(&self.program(), &self.files, workers)
             .expect("the sandbox opens")
             .with_limits(patient())
     }
 
-    /// Process ids of its workers that run now.
+    /// Process ids of its workers that run now, also of those that its program started from itself.
     pub fn workers(&self) -> Vec<i32> {
-        let path = self.files.as_os_str().as_encoded_bytes();
+        let program = self.program();
         let is_ours = |process: &i32| {
-            fs::read(format!("/proc/{process}/cmdline"))
-                .is_ok_and(|arguments| arguments.windows(path.len()).any(|part| part == path))
+            let starts =
+                |id: i32| arguments(id).starts_with(program.as_os_str().as_encoded_bytes());
+            let parent = || status(*process, "PPid")?.parse().ok();
+            has(&arguments(*process), b"sandbox-worker")
+                && (starts(*process) || parent().is_some_and(starts))
         };
         processes().filter(is_ours).collect()
     }
+}
+
+/// What the kept files are called: not those that are being written.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("it is there").flatten();
+    let kept =
+        |path: &PathBuf| path.is_file() && has(path.as_os_str().as_encoded_bytes(), b"/python-");
+    entries.map(|entry| entry.path()).filter(kept).collect()
+}
+
+fn arguments(process: i32) -> Vec<u8> {
+    fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default()
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|found| found == part)
 }
 
 fn processes() -> impl Iterator<Item = i32> {

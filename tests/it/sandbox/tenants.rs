@@ -9,7 +9,7 @@ use super::*;
 /// Writes down which process saw which trace, and passes each.
 const WITNESS: &str = r#"
 import re
-log = os.open(sys.argv[2] + ".log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+log = os.open(sys.argv[0] + ".log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 host.sendall(READY)
 while True:
     seen = re.search(rb"tenant-\w+", job()).group()
@@ -19,7 +19,7 @@ while True:
 
 /// Traces that each worker saw, by process id.
 fn seen(fake: &Fake) -> HashMap<String, Vec<String>> {
-    let log = fs::read_to_string(fake.artefact(".log")).expect("it is written");
+    let log = fs::read_to_string(fake.beside(".log")).expect("it is written");
     let mut seen: HashMap<String, Vec<String>> = HashMap::new();
     for line in log.lines() {
         let (process, tenant) = line.split_once(' ').expect("two words");
