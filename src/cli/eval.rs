@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::input::{self, RawLine};
 use super::replay::{LocatedReceipt, Origin};
-use super::terminal::{Progress, say, spinner, unwritable, visible};
+use super::terminal::{Progress, complain, say, spinner, unwritable, visible};
 use super::{Failure, Generator};
 use crate::config::{self, Environment};
 use crate::domain::{ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError};
@@ -191,9 +191,39 @@ pub fn report(environment: &Environment, arguments: &super::Report) -> Result<()
         people: people(&labelled),
         held_out: &[],
         cross_validated: None,
-        fresh: &judged,
+        fresh: &judged.judged,
     };
-    print_report(&Report::new(&evidence), arguments.json)
+    print_report(&Report::new(&evidence), arguments.json)?;
+    judged.verdict_on_the_eval()
+}
+
+/// Outcomes on labelled traces.
+#[derive(Default)]
+struct JudgedAll {
+    judged: Vec<Judged>,
+    /// The first error, and how many there are.
+    first_error: Option<RunError>,
+    errors: usize,
+}
+
+impl JudgedAll {
+    /// Says what prevented verdicts; an eval that gives none at all is at fault.
+    fn verdict_on_the_eval(&self) -> Result<(), Failure> {
+        let Some(error) = &self.first_error else {
+            return Ok(());
+        };
+        let (errors, all) = (self.errors, self.judged.len());
+        let said = anyhow!(
+            "the eval failed on {errors} of {all} labelled traces; the first: {} ({})",
+            error.message,
+            error.kind.as_str()
+        );
+        if errors == all {
+            return Err(Failure::Data(said));
+        }
+        complain(&said.to_string());
+        Ok(())
+    }
 }
 
 /// `iofold eval generate`: split, generate, test on the held-out part, report.
@@ -251,7 +281,7 @@ fn test(
         generator: Some("rules".to_owned()),
         candidates_tried: Some(induced.candidates_tried as u64),
         people: people(labelled),
-        held_out: &judged,
+        held_out: &judged.judged,
         cross_validated: Some(&induced.cross_validation),
         fresh: &[],
     }))
@@ -270,21 +300,25 @@ fn judge(
     runner: &Runner,
     source: &EvalSource,
     labelled: &[LabelledTrace],
-) -> Result<Vec<Judged>, Failure> {
+) -> Result<JudgedAll, Failure> {
     let decided = labelled.iter().filter_map(|label| {
         let class = label.label.class()?;
         Some((class, label.trace.to_json()))
     });
-    let (mut judged, mut failed) = (Vec::new(), None);
+    let (mut all, mut failed) = (JudgedAll::default(), None);
     runner.evaluate_in_order(source, decided, |class, Ran { outcome, .. }| {
         if let Some(error) = outcome.host_failure() {
             failed = Some(Failure::Host(anyhow!("the sandbox host failed: {error}")));
             return ControlFlow::Break(());
         }
-        judged.push(Judged::new(class, outcome.verdict()));
+        all.judged.push(Judged::new(class, outcome.verdict()));
+        if let Err(error) = outcome.result {
+            all.errors += 1;
+            all.first_error.get_or_insert(error);
+        }
         ControlFlow::Continue(())
     });
-    failed.map_or(Ok(judged), Err)
+    failed.map_or(Ok(all), Err)
 }
 
 fn not_yet(reason: &str, candidates_tried: usize, json: bool) -> Result<(), Failure> {

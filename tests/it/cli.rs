@@ -474,3 +474,40 @@ fn doctor_checks_what_there_is_and_names_what_fails() {
     }
     assert!(!said.contains("hidden"), "{said}");
 }
+
+#[test]
+fn a_report_on_an_eval_that_can_not_run_says_why() {
+    let labels: String = (0..4)
+        .map(|n| {
+            labelled(
+                &format!("t{n}"),
+                ["blue", "boom"][n % 2],
+                ["up", "down"][n % 2],
+            )
+        })
+        .collect();
+    let report = |source: &str| {
+        let folder = folder_with_eval(source);
+        let output = eval(
+            folder.path(),
+            &["report", "blue.py", "-", "--json"],
+            &labels,
+        );
+        let said: Value = serde_json::from_slice(&output.stdout).expect("a report in JSON");
+        let complaint = String::from_utf8(output.stderr).expect("it is text");
+        (
+            output.status.code(),
+            said["fresh"]["errors"].clone(),
+            complaint,
+        )
+    };
+    let (code, errors, complaint) = report("import requests\n");
+    assert_eq!((code, errors), (Some(1), json!(4)));
+    assert!(
+        complaint
+            .contains("failed on 4 of 4 labelled traces; the first: an eval can't import requests")
+    );
+    let (code, errors, complaint) = report(MENTIONS_BLUE);
+    assert_eq!((code, errors), (Some(0), json!(2)));
+    assert!(complaint.contains("failed on 2 of 4 labelled traces"));
+}
