@@ -56,13 +56,15 @@ pub(super) fn start(frames: &mut Frames, shut: Shut) -> Result<Guest, End> {
 /// Everything is opened between the walls that need nothing open and those that let nothing be opened.
 fn lock_in(shut: Shut) -> Result<(Guest, Vec<WallState>), SandboxError> {
     let mut walls = Vec::new();
-    if shut != Shut::Nothing {
+    if matches!(shut, Shut::All | Shut::ButSeccomp) {
         walls.extend(walls::leave_the_service());
     }
     let mut guest = Guest::open(given())?;
     probe(&mut guest)?;
-    if shut != Shut::Nothing {
-        walls.extend(walls::shut_the_door());
+    match shut {
+        Shut::All | Shut::ButSeccomp => walls.extend(walls::shut_the_door()),
+        Shut::LandlockAlone => walls.extend(walls::landlock()),
+        Shut::Nothing => {}
     }
     if shut == Shut::All {
         walls.push(walls::allow_only_needed_calls());

@@ -43,16 +43,16 @@ pub const ATTACKS: &[Attack] = &[
     locked_in("memory is mapped to be executed", |_| Tries::MapExecutable),
     locked_in("memory is made executable", |_| Tries::MakeExecutable),
     locked_in("1.5 GiB of memory are taken", TAKE_MEMORY),
-    without_seccomp("without seccomp, a file is read", FILES, READ),
-    without_seccomp("without seccomp, a file is made", FILES, MAKE),
-    without_seccomp("without seccomp, a file is removed", FILES, REMOVE),
-    without_seccomp(
-        "without seccomp, a server is connected to",
+    by_landlock("with Landlock alone, a file is read", FILES, READ),
+    by_landlock("with Landlock alone, a file is made", FILES, MAKE),
+    by_landlock("with Landlock alone, a file is removed", FILES, REMOVE),
+    by_landlock(
+        "with Landlock alone, a server is connected to",
         NETWORK,
         CONNECT,
     ),
-    without_seccomp(
-        "without seccomp, another program is started",
+    by_landlock(
+        "with Landlock alone, another program is started",
         FILES,
         EXECUTE,
     ),
@@ -82,8 +82,8 @@ const fn locked_in(name: &'static str, what: What) -> Attack {
     attack(name, what, Shut::All, None)
 }
 
-const fn without_seccomp(name: &'static str, wall: Wall, what: What) -> Attack {
-    attack(name, what, Shut::ButSeccomp, Some(wall))
+const fn by_landlock(name: &'static str, wall: Wall, what: What) -> Attack {
+    attack(name, what, Shut::LandlockAlone, Some(wall))
 }
 
 const fn attack(name: &'static str, what: What, shut: Shut, wall: Option<Wall>) -> Attack {

@@ -59,10 +59,10 @@ impl Wall {
         Self::OwnSession,
         Self::EndsWithService,
         Self::NoNewPrivileges,
-        Self::NoCapabilities,
         Self::LandlockFiles,
         Self::LandlockNetwork,
         Self::LandlockScopes,
+        Self::NoCapabilities,
         Self::ResourceLimits,
         Self::NotDumpable,
         Self::Seccomp,
@@ -115,6 +115,8 @@ pub enum Shut {
     All,
     /// All but seccomp, which ends the worker before another wall is asked.
     ButSeccomp,
+    /// Landlock's, and no other that could be asked before them.
+    LandlockAlone,
     /// None: the twin, which succeeds.
     Nothing,
 }
@@ -125,6 +127,7 @@ impl Shut {
         match self {
             Self::All => "all",
             Self::ButSeccomp => "but-seccomp",
+            Self::LandlockAlone => "landlock-alone",
             Self::Nothing => "nothing",
         }
     }
@@ -134,10 +137,15 @@ impl FromStr for Shut {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::All, Self::ButSeccomp, Self::Nothing]
-            .into_iter()
-            .find(|shut| shut.as_str() == word)
-            .ok_or_else(|| format!("{word} names no walls"))
+        [
+            Self::All,
+            Self::ButSeccomp,
+            Self::LandlockAlone,
+            Self::Nothing,
+        ]
+        .into_iter()
+        .find(|shut| shut.as_str() == word)
+        .ok_or_else(|| format!("{word} names no walls"))
     }
 }
 
@@ -175,17 +183,25 @@ pub fn leave_the_service() -> Vec<WallState> {
 /// Shuts the door but for seccomp, which is last: see [`allow_only_needed_calls`]. Everything that a worker needs
 /// is open, and nothing hostile has been read; from here on nothing can be opened.
 pub fn shut_the_door() -> Vec<WallState> {
+    let no_capabilities = WallState::of(Wall::NoCapabilities, system::drop_capabilities());
+    let mut walls = landlock();
+    walls.extend([
+        no_capabilities,
+        WallState::of(Wall::ResourceLimits, process::limit_resources()),
+        WallState::of(Wall::NotDumpable, system::hide_memory()),
+    ]);
+    walls
+}
+
+/// Landlock's walls, and what the kernel asks for before it puts them up.
+pub fn landlock() -> Vec<WallState> {
     let no_new_privileges = system::refuse_new_privileges();
-    let no_capabilities = system::drop_capabilities();
     let [files, network, scopes] = system::landlock();
     vec![
         WallState::of(Wall::NoNewPrivileges, no_new_privileges),
-        WallState::of(Wall::NoCapabilities, no_capabilities),
         WallState::of(Wall::LandlockFiles, files),
         WallState::of(Wall::LandlockNetwork, network),
         WallState::of(Wall::LandlockScopes, scopes),
-        WallState::of(Wall::ResourceLimits, process::limit_resources()),
-        WallState::of(Wall::NotDumpable, system::hide_memory()),
     ]
 }
 

@@ -120,6 +120,28 @@ fn files_can_not_be_read_made_or_removed() {
 }
 
 #[test]
+fn landlock_keeps_files_and_tcp_by_itself() {
+    if landlock() < 4 {
+        return;
+    }
+    let den = Den::new();
+    let canary = den.cache_home().join("canary");
+    fs::write(&canary, "a secret").expect("it is written");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.set_nonblocking(true).expect("it is set");
+    let acts = [
+        Act::Open(canary.clone()),
+        Act::Create(den.cache_home().join("made")),
+        Act::Connect(listener.local_addr().expect("it is bound")),
+    ];
+    for act in acts {
+        let outcome = try_it(&den, act.clone(), Shut::LandlockAlone);
+        assert!(refused_with(&outcome, &[EACCES]), "{act:?}: {outcome:?}");
+        assert_eq!(try_it(&den, act, Shut::Nothing), AttemptOutcome::Succeeded);
+    }
+}
+
+#[test]
 fn the_network_can_not_be_reached() {
     let den = Den::new();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
