@@ -127,16 +127,16 @@ pub struct RunError {
 }
 
 /// What one eval did on one trace: a verdict with its reason, or the error that prevented one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The verdict and its reason (at most 2,000 characters, may be empty), or the error.
     pub result: Result<(Verdict, String), RunError>,
     /// What the eval printed: at most 4,000 characters and an ellipsis.
     pub printed: String,
-    /// Wall time of the call, in microseconds.
-    pub duration_us: u64,
     /// Fuel used; the same for the same eval and trace on every machine.
     pub fuel: u64,
+    /// Wall time of the call, in microseconds.
+    pub duration_us: u64,
 }
 
 impl Outcome {

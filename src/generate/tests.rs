@@ -177,12 +177,7 @@ fn run(source: &EvalSource, trace: &Trace) -> Outcome {
     };
     let mut guest = guest().lock().unwrap_or_else(PoisonError::into_inner);
     match guest.evaluate(&job).unwrap() {
-        Reply::Done(done) => Outcome {
-            result: done.result,
-            printed: done.printed,
-            duration_us: done.duration_us,
-            fuel: done.fuel,
-        },
+        Reply::Done(outcome) => outcome,
         Reply::Asks(question) => panic!("rules ask nobody: {question:?}"),
     }
 }

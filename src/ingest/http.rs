@@ -3,12 +3,11 @@ use axum::http::{HeaderMap, StatusCode};
 use chrono::Utc;
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::store;
 use crate::app::App;
 use crate::body::Body;
-use crate::domain::{WorkspaceId, lenient};
+use crate::domain::{WorkspaceId, lenient, sha256_hex};
 use crate::error::ApiError;
 use crate::jobs::Work;
 use crate::langfuse::signature;
@@ -69,6 +68,6 @@ fn verified(
 fn delivery_id(delivery: &Value, body: &[u8]) -> String {
     match delivery["id"].as_str() {
         Some(id) if !id.is_empty() && id.len() <= DELIVERY_ID_MAX => id.to_owned(),
-        _ => hex::encode(Sha256::digest(body)),
+        _ => sha256_hex(body),
     }
 }

@@ -6,7 +6,7 @@ use super::judge::{Jury, judged};
 use crate::domain::{ErrorKind, EvalSource, Outcome, RunError};
 use crate::llm::Question;
 use crate::sandbox::receipt::{Receipt, hash};
-use crate::sandbox::{Answers, Sandbox, Step};
+use crate::sandbox::{Answers, Reply, Sandbox};
 
 /// Traces whose questions are asked at the same time.
 const ASKED_AT_ONCE: usize = 8;
@@ -88,7 +88,7 @@ impl Runner {
                     |answers: &Answers| self.sandbox.step(source.as_str(), &held.trace, answers);
                 let ask = |question: &Question| jury.answer(question);
                 let (outcome, answers) = judged(Answers::default(), held.step.clone(), again, ask);
-                (held.step, held.answers) = (Step::Done(outcome), answers);
+                (held.step, held.answers) = (Reply::Done(outcome), answers);
             }
         };
         thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
@@ -113,13 +113,13 @@ pub fn repeat(sandbox: &Sandbox, source: &EvalSource, trace: &str, answers: Answ
 struct Held<T> {
     what: T,
     trace: String,
-    step: Step,
+    step: Reply,
     answers: Answers,
 }
 
 impl<T> Held<T> {
     fn asks(&self) -> bool {
-        matches!(self.step, Step::Asks(_))
+        matches!(self.step, Reply::Asks(_))
     }
 
     fn into_ran(self, eval: &str) -> (T, Ran) {

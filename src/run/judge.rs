@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::store;
 use crate::domain::{ErrorKind, Outcome, RunError, WorkspaceId};
 use crate::llm::{Judge, JudgeError, Question};
-use crate::sandbox::{Answers, Step};
+use crate::sandbox::{Answers, Reply};
 use crate::store::Db;
 
 /// Questions that one outcome may take. `docs/design.md`, section 5.
@@ -154,14 +154,14 @@ impl KnownAnswers {
 /// not ask. The answers that the outcome was given come with it.
 pub fn judged(
     mut answers: Answers,
-    mut step: Step,
-    again: impl Fn(&Answers) -> Step,
+    mut step: Reply,
+    again: impl Fn(&Answers) -> Reply,
     ask: impl Fn(&Question) -> Result<bool, RunError>,
 ) -> (Outcome, Answers) {
     loop {
         let question = match step {
-            Step::Done(outcome) => return (outcome, answers),
-            Step::Asks(question) => question,
+            Reply::Done(outcome) => return (outcome, answers),
+            Reply::Asks(question) => question,
         };
         match within_budget(&answers, &question).and_then(|()| ask(&question)) {
             Ok(answer) => answers.insert(&question, answer),

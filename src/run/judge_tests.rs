@@ -20,17 +20,17 @@ fn passed() -> Outcome {
 }
 
 /// An eval that asks about each of `texts` and passes.
-fn asks_about(texts: &[&str]) -> impl Fn(&Answers) -> Step {
+fn asks_about(texts: &[&str]) -> impl Fn(&Answers) -> Reply {
     let questions: Vec<Question> = texts.iter().map(|text| question(text)).collect();
     move |answers| {
         let is_new = |question: &&Question| answers.get(&Answers::key(question)).is_none();
         let next = questions.iter().find(is_new);
-        next.map_or_else(|| Step::Done(passed()), |next| Step::Asks(next.clone()))
+        next.map_or_else(|| Reply::Done(passed()), |next| Reply::Asks(next.clone()))
     }
 }
 
 fn judged_from_the_start(
-    step: impl Fn(&Answers) -> Step,
+    step: impl Fn(&Answers) -> Reply,
     ask: impl Fn(&Question) -> Result<bool, RunError>,
 ) -> (Outcome, Answers) {
     let none = Answers::default();
@@ -86,7 +86,7 @@ fn an_eval_that_asks_the_same_for_ever_is_ended() {
         asked.set(asked.get() + 1);
         Ok(true)
     };
-    let deaf = |_: &Answers| Step::Asks(question("a"));
+    let deaf = |_: &Answers| Reply::Asks(question("a"));
     let (outcome, _) = judged_from_the_start(deaf, ask);
     let error = outcome.result.unwrap_err();
     assert_eq!(error.kind, ErrorKind::JudgeBudget);

@@ -26,6 +26,16 @@ pub struct VersionSource {
     pub source: EvalSource,
 }
 
+impl VersionSource {
+    /// Reads a row with `id` and `source`.
+    pub fn of_row(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get::<String, _>("id")?.into(),
+            source: EvalSource::new(row.try_get::<String, _>("source")?),
+        })
+    }
+}
+
 /// A trace that a version has not run on as it now is.
 pub struct PendingRun {
     /// Which trace.
@@ -56,14 +66,7 @@ pub async fn live_versions(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec
     .bind(workspace.as_str())
     .fetch_all(db.pool())
     .await?;
-    rows.iter().map(source_of).collect()
-}
-
-fn source_of(row: &AnyRow) -> sqlx::Result<VersionSource> {
-    Ok(VersionSource {
-        id: row.try_get::<String, _>("id")?.into(),
-        source: EvalSource::new(row.try_get::<String, _>("source")?),
-    })
+    rows.iter().map(VersionSource::of_row).collect()
 }
 
 /// Labelled traces that a version has not run on as they now are, or with another interpreter, or to no lasting
@@ -189,7 +192,7 @@ fn ran_of(row: &AnyRow) -> anyhow::Result<Option<Ran>> {
         fuel: outcome.fuel,
         engine: row.try_get("engine")?,
     };
-    let proven = receipt.verdict == hash(&canonical(&outcome));
+    let proven = receipt.verdict == hash(canonical(&outcome));
     let receipt = Some(receipt);
     Ok(proven.then_some(Ran { outcome, receipt }))
 }

@@ -2,9 +2,8 @@
 
 use std::sync::LazyLock;
 
-use sha2::{Digest, Sha256};
-
 use super::SandboxError;
+use crate::domain::sha256_hex;
 
 const MODULE: &[u8] = include_bytes!("../../sandbox/python.wasm.zst");
 const IMAGE: &[u8] = include_bytes!("../../sandbox/python.img.zst");
@@ -33,7 +32,7 @@ impl Artefact {
 pub fn interpreter() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
         let sums = [Artefact::Module, Artefact::Image].map(|part| sum_of(part.parts().1));
-        hex::encode(Sha256::digest(sums.join("\n")))
+        sha256_hex(sums.join("\n"))
     });
     &NAME
 }
@@ -42,10 +41,7 @@ pub fn interpreter() -> &'static str {
 pub fn verify() -> Result<(), SandboxError> {
     for artefact in [Artefact::Module, Artefact::Image] {
         let (bytes, name) = artefact.parts();
-        let (actual, recorded) = (
-            hex::encode(Sha256::digest(bytes)),
-            sum_of(&format!("{name}.zst")),
-        );
+        let (actual, recorded) = (sha256_hex(bytes), sum_of(&format!("{name}.zst")));
         if actual != recorded {
             return Err(SandboxError::Guest(format!(
                 "the SHA-256 of {name}.zst is {actual}, and SHA256SUMS says {recorded}"
@@ -82,7 +78,7 @@ mod tests {
         for artefact in [Artefact::Module, Artefact::Image] {
             let bytes = decompress(artefact).unwrap();
             let name = artefact.parts().1;
-            assert_eq!(hex::encode(Sha256::digest(bytes)), sum_of(name), "{name}");
+            assert_eq!(sha256_hex(bytes), sum_of(name), "{name}");
         }
         assert_eq!(interpreter().len(), 64);
     }

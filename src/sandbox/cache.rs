@@ -15,6 +15,7 @@ use wasmtime::Engine;
 use super::artefact::{self, Artefact};
 use super::guest::engine;
 use super::{SandboxError, interpreter};
+use crate::domain::sha256_hex;
 
 /// Write permission for the group or for everyone.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -76,7 +77,7 @@ fn fill(engine: &Engine, directory: &Path, owner: u32) -> Result<Artefacts, Sand
     let compiled = || {
         let module = artefact::decompress(Artefact::Module)?;
         let compiled = engine.precompile_module(&module)?;
-        write_atomically(&sum, hex::encode(Sha256::digest(&compiled)).as_bytes())?;
+        write_atomically(&sum, sha256_hex(&compiled).as_bytes())?;
         Ok(compiled)
     };
     let is_compiled = |found: &str| {

@@ -44,7 +44,8 @@ use places::Tenant;
 pub use pool::Counts;
 use pool::{CallError, Pool};
 use process::Failure;
-use protocol::{ANSWERS_BYTES, Job, Question, Reply, SOURCE_BYTES, TRACE_BYTES};
+pub use protocol::Reply;
+use protocol::{ANSWERS_BYTES, Job, SOURCE_BYTES, TRACE_BYTES};
 pub use receipt::Receipt;
 use walls::WallState;
 
@@ -144,16 +145,7 @@ fn with_causes(error: SandboxError) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }
 
-/// What came of one step of a call.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// The eval ended.
-    Done(Outcome),
-    /// It asks `judge`. The call is to be made again with the answer; no worker waits for it.
-    Asks(Question),
-}
-
-impl Step {
+impl Reply {
     /// What it comes to where nobody answers: a question is an error.
     pub fn unanswered(self) -> Outcome {
         match self {
@@ -249,10 +241,10 @@ impl Sandbox {
     }
 
     /// The same, with what `judge` is known to answer.
-    pub fn step(&self, source: &str, trace_json: &str, answers: &Answers) -> Step {
+    pub fn step(&self, source: &str, trace_json: &str, answers: &Answers) -> Reply {
         let answers = answers.to_json();
         if let Some(refused) = self.refuse(source, trace_json, &answers) {
-            return Step::Done(Outcome::refused(refused));
+            return Reply::Done(Outcome::refused(refused));
         }
         let job = Job {
             source,
@@ -262,14 +254,8 @@ impl Sandbox {
             memory_bytes: self.limits.memory_bytes.clamp(LEAST_MEMORY, MEMORY_BYTES) as u64,
         };
         match self.pool.call(&self.tenant, &job, self.limits.deadline) {
-            Ok(Reply::Asks(question)) => Step::Asks(question),
-            Ok(Reply::Done(done)) => Step::Done(Outcome {
-                result: done.result,
-                printed: done.printed,
-                duration_us: done.duration_us,
-                fuel: done.fuel,
-            }),
-            Err(error) => Step::Done(Outcome::refused(self.explain(error))),
+            Ok(reply) => reply,
+            Err(error) => Reply::Done(Outcome::refused(self.explain(error))),
         }
     }
 
@@ -291,7 +277,7 @@ impl Sandbox {
         &self,
         source: &str,
         traces: impl Iterator<Item = (T, String)> + Send,
-        mut each: impl FnMut(T, String, Step) -> ControlFlow<()>,
+        mut each: impl FnMut(T, String, Reply) -> ControlFlow<()>,
     ) {
         let workers = self.pool.workers();
         in_order::in_order(

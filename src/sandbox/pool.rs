@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::SandboxError;
 use super::cache::Artefacts;
 use super::places::{Place, Places, Tenant};
 use super::process::{Failure, Process, Starter};
 use super::protocol::{Job, Ready, Reply};
+use crate::domain::sha256_hex;
 
 /// What happened since the sandbox was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,7 +151,7 @@ impl Pool {
             Failure::Hung | Failure::Stuck => &self.counters.hung,
             Failure::Nonsense(_) => &self.counters.nonsense,
         });
-        let eval = hex::encode(&Sha256::digest(source)[..8]);
+        let eval = &sha256_hex(source)[..16];
         tracing::warn!(eval.sha256 = eval, why = %failure, "a sandbox worker is replaced");
     }
 }

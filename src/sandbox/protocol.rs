@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::guest::{MESSAGE_CHARS, PRINTED_CHARS, QUESTION_CHARS, REASON_CHARS, TEXT_CHARS};
 use super::walls::WallState;
-use crate::domain::{ErrorKind, RunError, Verdict};
+use crate::domain::{ErrorKind, Outcome};
 
 /// Of the messages below. Both sides are the same program, unless its file was replaced between two starts.
 pub const VERSION: u8 = 1;
@@ -60,9 +60,10 @@ pub struct Ready {
 /// What became of a [`Job`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// It ended.
-    Done(Done),
-    /// It asks `judge` something that is not among the answers.
+    /// The eval ended.
+    Done(Outcome),
+    /// It asks `judge` something that is not among the answers. The job is to be run again with the answer; no
+    /// worker waits for it.
     Asks(Question),
 }
 
@@ -73,19 +74,6 @@ pub struct Question {
     pub question: String,
     /// The text that it is about: at most 100,000 characters.
     pub text: String,
-}
-
-/// The end of a [`Job`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Done {
-    /// The verdict and its reason, or what prevented one.
-    pub result: Result<(Verdict, String), RunError>,
-    /// What the eval printed, cut.
-    pub printed: String,
-    /// Fuel used by `evaluate`.
-    pub fuel: u64,
-    /// Wall time inside the worker, in microseconds.
-    pub duration_us: u64,
 }
 
 /// What is wrong with the other side, or with the way to it.
@@ -271,27 +259,25 @@ impl Reply {
         match self {
             Self::Asks(asks) => check_text(&asks.question, QUESTION_CHARS)
                 .and_then(|()| check_text(&asks.text, TEXT_CHARS)),
-            Self::Done(done) => done.check(fuel, took),
+            Self::Done(outcome) => check_outcome(outcome, fuel, took),
         }
     }
 }
 
-impl Done {
-    fn check(&self, fuel: u64, took: Duration) -> Result<(), ProtocolError> {
-        if self.fuel > fuel {
-            return Err(ProtocolError::Nonsense("more fuel than there was"));
-        }
-        if u128::from(self.duration_us) > took.as_micros() {
-            return Err(ProtocolError::Nonsense("more time than it took"));
-        }
-        check_text(&self.printed, PRINTED_CHARS)?;
-        match &self.result {
-            Ok((_, reason)) => check_text(reason, REASON_CHARS),
-            Err(error) if is_hosts(error.kind) => Err(ProtocolError::Nonsense(
-                "an error that is not a worker's to say",
-            )),
-            Err(error) => check_text(&error.message, MESSAGE_CHARS),
-        }
+fn check_outcome(outcome: &Outcome, fuel: u64, took: Duration) -> Result<(), ProtocolError> {
+    if outcome.fuel > fuel {
+        return Err(ProtocolError::Nonsense("more fuel than there was"));
+    }
+    if u128::from(outcome.duration_us) > took.as_micros() {
+        return Err(ProtocolError::Nonsense("more time than it took"));
+    }
+    check_text(&outcome.printed, PRINTED_CHARS)?;
+    match &outcome.result {
+        Ok((_, reason)) => check_text(reason, REASON_CHARS),
+        Err(error) if is_hosts(error.kind) => Err(ProtocolError::Nonsense(
+            "an error that is not a worker's to say",
+        )),
+        Err(error) => check_text(&error.message, MESSAGE_CHARS),
     }
 }
 

@@ -47,7 +47,7 @@ impl Receipt {
             interpreter: interpreter().to_owned(),
             trace: trace.to_owned(),
             answers: answered(answers),
-            verdict: hash(&canonical(outcome)),
+            verdict: hash(canonical(outcome)),
             fuel: outcome.fuel,
             engine: ENGINE.to_owned(),
         })

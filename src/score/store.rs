@@ -1,7 +1,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
-use crate::domain::{EvalSource, TraceId, Verdict, VersionId, WorkspaceId};
+use crate::domain::{TraceId, Verdict, VersionId, WorkspaceId};
 use crate::run::{AGAIN_AFTER_MS, PendingRun, VersionSource};
 use crate::store::{Db, now_ms};
 
@@ -17,13 +17,7 @@ pub async fn deployed_versions(
     .bind(workspace.as_str())
     .fetch_all(db.pool())
     .await?;
-    let read = |row: &AnyRow| {
-        Ok(VersionSource {
-            id: row.try_get::<String, _>("id")?.into(),
-            source: EvalSource::new(row.try_get::<String, _>("source")?),
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(VersionSource::of_row).collect()
 }
 
 /// Settled traces that the deployed versions have not run on as they are, newest first; without those on which one

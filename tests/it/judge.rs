@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use iofold::domain::{ErrorKind, EvalSource, RunError, Verdict, WorkspaceId};
+use iofold::domain::{ErrorKind, EvalSource, Outcome, RunError, Verdict, WorkspaceId};
 use iofold::llm::{Answering, Judge, JudgeError, Question};
 use iofold::run::{Jury, KnownAnswers, Ran, Runner, repeat};
-use iofold::sandbox::protocol::{Done, Reply};
+use iofold::sandbox::protocol::Reply;
 use iofold::sandbox::{Answers, Sandbox};
 use iofold::store::Db;
 use serde_json::json;
@@ -306,7 +306,7 @@ async fn what_was_answered_in_a_workspace_is_not_asked_there_again(database: Dat
 fn a_worker_may_not_say_that_nobody_answered() {
     let says = |kind| {
         let message = String::new();
-        let done = Done {
+        let done = Outcome {
             result: Err(RunError { kind, message }),
             printed: String::new(),
             fuel: 0,

@@ -107,7 +107,7 @@ fn fuel_that_differs(then: &Receipt, said: Option<&Said>, now: u64) -> Vec<Strin
 
 /// What the eval said differently: part by part if the outcome line is there, else by the hash of all.
 fn said_otherwise(then: &Receipt, said: Option<&Said>, now: &Outcome) -> Vec<String> {
-    let is_as_hashed = hash(&canonical(now)) == then.verdict;
+    let is_as_hashed = hash(canonical(now)) == then.verdict;
     let now = Said::of(now);
     let parts: Vec<String> = said.map_or_else(Vec::new, |then| parts_that_differ(then, &now));
     if is_as_hashed || !parts.is_empty() {

@@ -308,7 +308,7 @@ impl TraceFile {
                 length: line.bytes.len(),
             };
             self.lines.insert(line.number, place);
-            let hash = hash(&parsed.trace.to_json());
+            let hash = hash(parsed.trace.to_json());
             self.by_hash.entry(hash).or_insert(line.number);
         }
         Ok(true)

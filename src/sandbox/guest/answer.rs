@@ -19,23 +19,23 @@ pub const QUESTION_CHARS: usize = 2_000;
 pub const TEXT_CHARS: usize = 100_000;
 
 /// A guest's answer, with all texts cut.
-pub struct Answer {
-    /// The verdict and its reason, or the error.
-    pub result: Result<(Verdict, String), RunError>,
-    /// What the eval printed.
-    pub printed: String,
-    /// What it asks `judge`: then `result` is no result yet.
-    pub asks: Option<Question>,
+pub enum Answer {
+    /// The eval ended.
+    Said {
+        /// The verdict and its reason, or the error.
+        result: Result<(Verdict, String), RunError>,
+        /// What the eval printed.
+        printed: String,
+    },
+    /// It asks `judge` what it has no answer to.
+    Asks(Question),
 }
 
 impl Answer {
     /// An error of which nothing else is known.
     pub fn error(error: RunError) -> Self {
-        Self {
-            result: Err(error),
-            printed: String::new(),
-            asks: None,
-        }
+        let (result, printed) = (Err(error), String::new());
+        Self::Said { result, printed }
     }
 }
 
@@ -94,28 +94,23 @@ impl From<GuestErrorKind> for ErrorKind {
 /// Reads an answer. One that makes no sense is the eval's doing: the guest alone makes none.
 pub fn read(bytes: &[u8]) -> Answer {
     let Ok(GuestAnswer { said, printed }) = serde_json::from_slice(bytes) else {
-        return tampered();
+        return Answer::error(tampered());
     };
-    let (result, asks) = match said {
-        Said::Verdict { verdict, reason } => {
-            (Ok((name(verdict), cut(&reason, REASON_CHARS))), None)
-        }
-        Said::Error { error } => (Err(error.into()), None),
-        Said::Asks { asks } => (Err(unanswered()), Some(cut_question(&asks))),
+    let result = match said {
+        Said::Verdict { verdict, reason } => Ok((name(verdict), cut(&reason, REASON_CHARS))),
+        Said::Error { error } => Err(error.into()),
+        Said::Asks { asks } => return Answer::Asks(cut_question(&asks)),
     };
-    Answer {
-        result,
-        printed: cut(&printed, PRINTED_CHARS),
-        asks,
-    }
+    let printed = cut(&printed, PRINTED_CHARS);
+    Answer::Said { result, printed }
 }
 
-/// An answer that the guest alone does not make.
-pub fn tampered() -> Answer {
-    Answer::error(RunError {
+/// The error of an answer that the guest alone does not make.
+pub fn tampered() -> RunError {
+    RunError {
         kind: ErrorKind::Exception,
         message: "the eval tampered with the interpreter that ran it".to_owned(),
-    })
+    }
 }
 
 impl From<GuestError> for RunError {
@@ -124,13 +119,6 @@ impl From<GuestError> for RunError {
             kind: error.kind.into(),
             message: cut(&error.message, MESSAGE_CHARS),
         }
-    }
-}
-
-fn unanswered() -> RunError {
-    RunError {
-        kind: ErrorKind::JudgeUnavailable,
-        message: "judge() has not answered".to_owned(),
     }
 }
 

@@ -9,8 +9,8 @@ use wasmtime::{
 
 use super::answer::{self, Answer};
 use super::memory::{Addresses, Slot};
-use crate::domain::{ErrorKind, RunError, TOO_DEEP};
-use crate::sandbox::protocol::{Done, Job, Reply};
+use crate::domain::{ErrorKind, Outcome, RunError, TOO_DEEP, Verdict};
+use crate::sandbox::protocol::{Job, Reply};
 
 /// What the host keeps for one instance.
 pub struct CallState {
@@ -105,15 +105,17 @@ impl<'a> Call<'a> {
     }
 
     /// Compiles the eval and runs its module; `None` if that went well.
-    pub fn load(&mut self) -> Option<Done> {
+    pub fn load(&mut self) -> Option<Outcome> {
         let status = self.send("load", self.job.source);
-        match self.conclude(status) {
-            Ok(None) => None,
+        let answer = match self.conclude(status) {
+            Ok(answer) => answer?,
+            Err(error) => Answer::error(error),
+        };
+        Some(match self.reply(answer) {
+            Reply::Done(outcome) => outcome,
             // `judge` can't be called yet.
-            Ok(Some(answer)) if answer.asks.is_some() => Some(self.done(answer::tampered())),
-            Ok(Some(answer)) => Some(self.done(answer)),
-            Err(error) => Some(self.done(Answer::error(error))),
-        }
+            Reply::Asks(_) => self.outcome(Err(answer::tampered()), String::new()),
+        })
     }
 
     /// Runs the loaded eval on the trace.
@@ -124,10 +126,7 @@ impl<'a> Call<'a> {
             Ok(None) => Answer::error(self.broken("it gave no answer")),
             Err(error) => Answer::error(error),
         };
-        match answer.asks {
-            Some(question) => Reply::Asks(question),
-            None => Reply::Done(self.done(answer)),
-        }
+        self.reply(answer)
     }
 
     fn ask(&mut self) -> wasmtime::Result<i32> {
@@ -137,13 +136,20 @@ impl<'a> Call<'a> {
         self.send("evaluate", self.job.trace)
     }
 
-    fn done(&self, answer: Answer) -> Done {
+    fn reply(&self, answer: Answer) -> Reply {
+        match answer {
+            Answer::Said { result, printed } => Reply::Done(self.outcome(result, printed)),
+            Answer::Asks(question) => Reply::Asks(question),
+        }
+    }
+
+    fn outcome(&self, result: Result<(Verdict, String), RunError>, printed: String) -> Outcome {
         let left = self.store.get_fuel().unwrap_or_default();
-        Done {
-            result: answer.result,
-            printed: answer.printed,
-            fuel: self.job.fuel.saturating_sub(left),
+        Outcome {
+            result,
+            printed,
             duration_us: 0,
+            fuel: self.job.fuel.saturating_sub(left),
         }
     }
 

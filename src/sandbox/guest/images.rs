@@ -5,7 +5,8 @@ use std::io;
 
 use super::Interpreter;
 use super::memory::{Memories, Slot};
-use crate::sandbox::protocol::{Done, Job};
+use crate::domain::Outcome;
+use crate::sandbox::protocol::Job;
 
 /// Evals whose images are kept: a service has few live at once, and making one takes some 5 ms.
 pub const IMAGES: usize = 8;
@@ -30,7 +31,7 @@ struct Eval {
     fuel: u64,
     memory_bytes: u64,
     /// Why the source can't be called: then there is no image.
-    refused: Option<Done>,
+    refused: Option<Outcome>,
     last_call: u64,
 }
 
@@ -55,7 +56,7 @@ impl Images {
         &mut self,
         interpreter: &Interpreter,
         job: &Job<'_>,
-    ) -> wasmtime::Result<Result<usize, Done>> {
+    ) -> wasmtime::Result<Result<usize, Outcome>> {
         self.calls += 1;
         let is_it = |image: &Image| image.eval.as_ref().is_some_and(|eval| eval.is_of(job));
         let at = match self.images.iter().position(is_it) {

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::{ErrorKind, Verdict};
+use crate::domain::{ErrorKind, Outcome, Verdict};
 use crate::sandbox::cache;
-use crate::sandbox::protocol::{Done, Question};
+use crate::sandbox::protocol::Question;
 
 const TRACE: &str =
     r#"{"id": "t-1", "input_text": "Where is #12345?", "output_text": "It is on its way."}"#;
@@ -29,9 +29,9 @@ fn job<'a>(source: &'a str, trace: &'a str) -> Job<'a> {
     }
 }
 
-fn done(guest: &mut Guest, source: &str, trace: &str) -> Done {
+fn done(guest: &mut Guest, source: &str, trace: &str) -> Outcome {
     match guest.evaluate(&job(source, trace)).unwrap() {
-        Reply::Done(done) => Done {
+        Reply::Done(done) => Outcome {
             duration_us: 0,
             ..done
         },
@@ -74,7 +74,7 @@ fn an_image_that_was_evicted_is_made_again_as_it_was() {
             "import re\nN = {n}\n\ndef evaluate(trace):\n    return True, str({{'a', 'b', N}})\n"
         )
     };
-    let first: Vec<Done> = (0..20)
+    let first: Vec<Outcome> = (0..20)
         .map(|n| done(&mut guest, &source(n), TRACE))
         .collect();
     for n in (0..20).rev() {

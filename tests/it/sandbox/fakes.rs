@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use iofold::domain::{ErrorKind, Verdict};
 use iofold::sandbox::protocol::{Frames, Greeting, Question, Ready};
 use iofold::sandbox::walls::{Wall, WallState};
-use iofold::sandbox::{Answers, SandboxError, Step};
+use iofold::sandbox::{Answers, Reply, SandboxError};
 
 use super::*;
 
@@ -15,7 +15,7 @@ import os, socket, sys, time
 host = socket.socket(fileno=0)
 def frame(body, version=1):
     return (len(body) + 1).to_bytes(4, "little") + bytes([version]) + body
-# Ok(Ready { walls: [] }), and Done { result: Ok((Pass, "")), printed: "", fuel: 0, duration_us: 0 }.
+# Ok(Ready { walls: [] }), and Done(Outcome { result: Ok((Pass, "")), printed: "", fuel: 0, duration_us: 0 }).
 READY, PASS = frame(bytes(2)), frame(bytes(7))
 def receive(count):
     data = b""
@@ -296,8 +296,8 @@ fn a_question_is_asked_until_its_answer_is_sent_along_and_is_no_verdict_without_
     ));
     let sandbox = fake.open().expect("it greets");
     let step = |answers: &Answers| sandbox.step(&eval("return True"), &trace("t"), answers);
-    assert_eq!(step(&Answers::default()), Step::Asks(question));
-    assert!(matches!(step(&answers), Step::Done(outcome) if outcome.result.is_ok()));
+    assert_eq!(step(&Answers::default()), Reply::Asks(question));
+    assert!(matches!(step(&answers), Reply::Done(outcome) if outcome.result.is_ok()));
     let outcome = call(&sandbox);
     assert_eq!(kind(&outcome), Some(ErrorKind::JudgeUnavailable));
     assert_eq!(sandbox.counts(), counts(3, 0, 0, 0, 0));

@@ -8,8 +8,7 @@ use std::process::Child;
 
 use iofold::domain::{RunError, Verdict};
 use iofold::sandbox::protocol::{
-    Done, Frames, Greeting, JOB_BYTES, Job, ProtocolError, Question, REPLY_BYTES, Ready, Reply,
-    VERSION,
+    Frames, Greeting, JOB_BYTES, Job, ProtocolError, Question, REPLY_BYTES, Ready, Reply, VERSION,
 };
 use iofold::sandbox::walls::{Wall, WallState};
 use proptest::prelude::*;
@@ -64,7 +63,7 @@ fn result() -> impl Strategy<Value = Result<(Verdict, String), RunError>> {
 fn reply() -> impl Strategy<Value = Reply> {
     let done = (result(), any::<String>(), any::<u64>(), any::<u64>());
     prop_oneof![
-        done.prop_map(|(result, printed, fuel, duration_us)| Reply::Done(Done {
+        done.prop_map(|(result, printed, fuel, duration_us)| Reply::Done(Outcome {
             result,
             printed,
             fuel,
