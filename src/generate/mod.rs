@@ -1,39 +1,14 @@
-//! Labels become an eval: the LLM-free rule inducer.
+//! Labels become an eval, by two generators behind one face: rules, which need no LLM, and an LLM.
 //!
 //! In: development labels, and nothing else of the workspace. Out: a new, immutable eval version, or a sentence that
-//! says why there is none yet.
-//!
-//! A trace is taken apart once (`reading`), measured in every way that people would name (`columns`, `measure`,
-//! `vocabulary`, `constraints`), and the best rule list of one to three conditions is sought (`search`). It is offered
-//! only where shuffled labels hardly ever give one as good and cross-validation, with the whole search inside each fold,
-//! says that it beats guessing; the published cross-validation is drawn anew (`validate`, `induce`). It is written out as Python (`emit`, `fragment`, `spoken`, `helpers`,
-//! `python`), and every measure here must agree with its Python on every trace.
-//!
-//! What must stay true: no held-out label is read; names of models, ids, times, costs and scores are no candidates; text
-//! of traces enters the Python as escaped literals only.
+//! says why there is none yet. What must stay true: no held-out label is read.
 
-mod columns;
-mod constraints;
-mod emit;
-mod fragment;
-mod helpers;
-mod induce;
 mod job;
-mod json;
-mod measure;
-mod python;
-mod reading;
-mod search;
+mod rules;
 mod split;
-mod spoken;
 mod store;
-#[cfg(test)]
-mod tests;
-mod text;
-mod validate;
-mod vocabulary;
+pub mod written;
 
-pub use induce::{Generation, InducedEval, Settings, generate};
 pub use job::{EVAL_NAME, attempt_after, generate_eval};
+pub use rules::{CrossValidated, CrossValidation, Generation, InducedEval, Settings, generate};
 pub use split::{CROSS_VALIDATE_BELOW, Split, split};
-pub use validate::{CrossValidated, CrossValidation};

@@ -1,10 +1,14 @@
-//! The LLM, as the rooms know it: it answers what evals ask through `judge`.
+//! The LLM, as the rooms know it: it writes evals, and it answers what evals ask through `judge`.
 //!
-//! In: a question and the text that it is about, both hostile. Out: true or false, or a sentence that says
-//! why there is no answer. What was answered before is not asked again: `run` remembers.
+//! In: prompts, whose parts from traces are hostile. Out: JSON of an asked-for shape, which is as hostile, or a
+//! sentence that says why there is none; and what it cost. What was answered before is not asked again: `run` remembers.
 
 use std::pin::Pin;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::runtime::Handle;
 
 pub use crate::sandbox::protocol::Question;
 
@@ -31,4 +35,104 @@ pub trait Judge: Send + Sync {
 /// The LLM that this process is configured to ask; none can be configured yet.
 pub fn configured() -> Option<Arc<dyn Judge>> {
     None
+}
+
+/// What a prompt is for; by it the model is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Criteria and ideas: the cheaper model.
+    Propose,
+    /// Python: the stronger model.
+    Write,
+    /// Yes or no for an eval's `judge`.
+    Judge,
+}
+
+/// What an LLM is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompt {
+    /// What it is for.
+    pub task: Task,
+    /// The same for every prompt of a task: the provider keeps it ready.
+    pub instructions: String,
+    /// The same for the prompts of one generation (the labelled traces): kept ready as well. May be empty.
+    pub material: String,
+    /// What is asked this time.
+    pub request: String,
+    /// The JSON Schema of the answer: an object without further properties.
+    pub schema: Value,
+    /// Tokens of the answer at most.
+    pub max_tokens: u32,
+}
+
+/// What an LLM answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// JSON, of the shape that the prompt's schema asks for at its top level.
+    pub value: Value,
+    /// What it took, calls that failed included.
+    pub usage: Usage,
+}
+
+/// Tokens and money.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Requests that were answered.
+    pub calls: u64,
+    /// Tokens read, those of a cache left out.
+    pub input_tokens: u64,
+    /// Tokens read from the provider's cache.
+    pub cached_tokens: u64,
+    /// Tokens written to it.
+    pub cache_written_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// US dollars; `None` where a model's price is not known.
+    pub cost_usd: Option<f64>,
+}
+
+/// Why a prompt has no answer; each a sentence for the eval's owner, with what to do about it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LlmError {
+    /// Neither model can be reached, or both are overloaded, refuse the key or the prompt, or answer nonsense.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The month's budget is spent: nothing is asked until it is raised or the month ends.
+    #[error("{0}")]
+    Budget(String),
+    /// The process ends.
+    #[error("the LLM was not asked: the process ends")]
+    Stopping,
+}
+
+/// A completion to come.
+pub type Completing<'a> = Pin<Box<dyn Future<Output = Result<Completion, LlmError>> + Send + 'a>>;
+
+/// An LLM that completes prompts, whatever provider and fallback stand behind it.
+pub trait Model: Send + Sync {
+    /// Answers a prompt.
+    fn complete<'a>(&'a self, prompt: &'a Prompt) -> Completing<'a>;
+}
+
+/// A model for code that waits: asked from threads that are none of the runtime's.
+#[derive(Clone)]
+pub struct Writer {
+    model: Arc<dyn Model>,
+    runtime: Handle,
+}
+
+impl Writer {
+    /// The model's futures run on `runtime`, which must have threads of its own.
+    pub fn new(model: Arc<dyn Model>, runtime: Handle) -> Self {
+        Self { model, runtime }
+    }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// See [`LlmError`].
+    pub fn ask(&self, prompt: &Prompt) -> Result<Completion, LlmError> {
+        self.runtime.block_on(self.model.complete(prompt))
+    }
 }

@@ -11,6 +11,7 @@ use super::reading::{Reading, Source};
 use super::vocabulary::{ENDINGS, PATTERNS, PHRASE_LISTS};
 use super::*;
 use crate::domain::{Class, EvalSource, LabelledTrace, Outcome, Thumb, Trace, Verdict};
+use crate::generate::{Split, split};
 use crate::sandbox::cache;
 use crate::sandbox::guest::{Guest, engine};
 use crate::sandbox::protocol::{Job, Reply};

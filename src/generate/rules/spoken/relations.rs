@@ -1,8 +1,8 @@
 use super::{Spoken, Value, flag, number};
-use crate::generate::helpers::Helper;
-use crate::generate::measure::{Claim, Match};
-use crate::generate::python::{assignment, literal};
-use crate::generate::reading::Source;
+use crate::generate::rules::helpers::Helper;
+use crate::generate::rules::measure::{Claim, Match};
+use crate::generate::rules::python::{assignment, literal};
+use crate::generate::rules::reading::Source;
 
 /// A source in Python and in words.
 struct Place {

@@ -1,7 +1,7 @@
 use super::{Spoken, flag};
-use crate::generate::json::Kind;
-use crate::generate::measure::Format;
-use crate::generate::python::{dict, literal};
+use crate::generate::rules::json::Kind;
+use crate::generate::rules::measure::Format;
+use crate::generate::rules::python::{dict, literal};
 
 pub fn fenced() -> Spoken {
     let value = flag(
