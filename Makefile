@@ -30,5 +30,6 @@ sandbox: ## Build the Python guest again by its recipe and compare it with sandb
 
 bench: ## The figures of the README: generation (DATA=folder of labelled sets) and the sandbox
 	cargo bench --locked --bench induction -- $(DATA)
+	cargo bench --locked --bench digest -- $(firstword $(DATA))
 	script/bench-deps
 	cargo bench --locked --bench sandbox

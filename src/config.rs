@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::LabelUnit;
 use crate::sandbox;
 
 /// Everything the service is told at start.
@@ -69,6 +70,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// A trace is settled when nothing new came for this long.
     pub settle_after: Duration,
+    /// What people's thumbs are about.
+    pub label_unit: LabelUnit,
 }
 
 impl Default for Settings {
@@ -78,6 +81,7 @@ impl Default for Settings {
             cards_per_hour: 60,
             poll_interval: Duration::from_secs(10),
             settle_after: Duration::from_secs(30),
+            label_unit: LabelUnit::Trace,
         }
     }
 }
@@ -346,6 +350,9 @@ fn settings(environment: &Environment, default: Settings) -> Result<Settings, Co
         poll_interval: seconds("IOFOLD_POLL_SECONDS", default.poll_interval)?
             .max(Duration::from_secs(1)),
         settle_after: seconds("IOFOLD_SETTLE_SECONDS", default.settle_after)?,
+        label_unit: environment
+            .parsed("IOFOLD_LABEL_UNIT", "`trace` or `session`")?
+            .unwrap_or(default.label_unit),
     })
 }
 
@@ -455,6 +462,7 @@ mod tests {
             ("LANGFUSE_BASE_URL", "not an address"),
             ("IOFOLD_CARDS_PER_HOUR", "many"),
             ("IOFOLD_LABELS_TO_GENERATE", "2"),
+            ("IOFOLD_LABEL_UNIT", "turn"),
         ] {
             let error = read(&[(name, value)]).expect_err("it is wrong").to_string();
             assert!(error.contains(name) && error.contains("must"), "{error}");

@@ -15,7 +15,8 @@
 //!
 //! Shared by the rooms and knowing none: [`domain`] (vocabulary), [`stats`] (pure functions),
 //! [`langfuse`], [`slack`] and [`llm`] (one client each), [`sandbox`] (runs Python), [`store`] (the database),
-//! [`jobs`] (the queue), [`outbox`] (our messages in Slack), [`workspace`] (connections).
+//! [`jobs`] (the queue), [`outbox`] (our messages in Slack), [`workspace`] (connections), [`explain`] (why a verdict is
+//! what it is).
 //!
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
 //! status codes, [`body`] bounds what is sent to us, [`interactions`] sends Slack's clicks to their rooms, [`health`] and [`overview`]
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod explain;
 pub mod generate;
 pub mod health;
 pub mod ingest;

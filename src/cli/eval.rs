@@ -11,7 +11,9 @@ use super::replay::{LocatedReceipt, Origin};
 use super::terminal::{Progress, complain, say, spinner, unwritable, visible};
 use super::{Failure, Generator};
 use crate::config::{self, Environment};
-use crate::domain::{ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError};
+use crate::domain::{
+    ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError, Thumb, Verdict,
+};
 use crate::generate::{self, CROSS_VALIDATE_BELOW, Generation, InducedEval};
 use crate::llm;
 use crate::report::{self, Evidence, Judged, People, Report};
@@ -183,7 +185,8 @@ pub fn report(environment: &Environment, arguments: &super::Report) -> Result<()
     let source = input::eval_file(&arguments.eval)?;
     let labelled = input::labelled_file(&arguments.labelled)?;
     let runtime = runtime()?;
-    let judged = judge(&runner(environment, &runtime)?, &source, &labelled)?;
+    let runner = runner(environment, &runtime)?;
+    let judged = judge(&runner, &source, &labelled)?;
     let evidence = Evidence {
         criterion: source.criterion(),
         generator: None,
@@ -193,7 +196,10 @@ pub fn report(environment: &Environment, arguments: &super::Report) -> Result<()
         cross_validated: None,
         fresh: &judged.judged,
     };
-    print_report(&Report::new(&evidence), arguments.json)?;
+    let mut report = Report::new(&evidence);
+    report.mutation =
+        super::explain::mutation(runner.sandbox(), &source, judged.passing(&labelled))?;
+    print_report(&report, arguments.json)?;
     judged.verdict_on_the_eval()
 }
 
@@ -201,12 +207,25 @@ pub fn report(environment: &Environment, arguments: &super::Report) -> Result<()
 #[derive(Default)]
 struct JudgedAll {
     judged: Vec<Judged>,
+    /// What the eval said, of the same traces in the same order.
+    verdicts: Vec<Option<Verdict>>,
     /// The first error, and how many there are.
     first_error: Option<RunError>,
     errors: usize,
 }
 
 impl JudgedAll {
+    /// Of the labelled traces that were judged, those that people and the eval say pass of.
+    fn passing<'l>(&self, labelled: &'l [LabelledTrace]) -> Vec<&'l LabelledTrace> {
+        let decided = labelled
+            .iter()
+            .filter(|label| label.label.class().is_some());
+        let said = decided.zip(&self.verdicts);
+        let both =
+            said.filter(|(label, said)| **said == Some(Verdict::Pass) && label.label == Thumb::Up);
+        both.map(|(label, _)| label).collect()
+    }
+
     /// Says what prevented verdicts; an eval that gives none at all is at fault.
     fn verdict_on_the_eval(&self) -> Result<(), Failure> {
         let Some(error) = &self.first_error else {
@@ -312,6 +331,7 @@ fn judge(
             return ControlFlow::Break(());
         }
         all.judged.push(Judged::new(class, outcome.verdict()));
+        all.verdicts.push(outcome.verdict());
         if let Err(error) = outcome.result {
             all.errors += 1;
             all.first_error.get_or_insert(error);

@@ -6,9 +6,10 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
 use super::Failure;
-use crate::domain::{AnnotatorLabel, EvalSource, LabelledTrace, Thumb, Trace, lenient};
+use crate::domain::{AnnotatorLabel, EvalSource, LabelledTrace, Session, Thumb, Trace, lenient};
 use crate::ingest::normalise;
 use crate::langfuse::TracePayload;
+use crate::sandbox::Limits;
 
 /// A trace with the id that its outcome carries.
 pub struct Line {
@@ -64,26 +65,33 @@ pub fn lines(
     Ok(raw.filter(|line| !matches!(line, Ok(line) if line.bytes.trim_ascii().is_empty())))
 }
 
-/// A trace line: bare, or inside `{"id", "trace", …}`.
+/// A trace line: bare, inside `{"id", "trace", …}`, or the last of `{"id", "session", …}`.
 pub fn trace_line(line: &RawLine) -> Result<Line, Failure> {
     let value = json(&line.bytes).and_then(|value| line_of(&value));
     value.map_err(|error| at_line(line.number, error))
 }
 
-/// A labelled line: `{"id", "trace", "label", "labels"?, "comment"?, "group"?}`.
+/// A labelled line: `{"id", "trace", "label", "labels"?, "comment"?, "group"?}`; for a label on a session, with
+/// `"session"`, its traces in time order, instead of `trace` or beside it.
 pub fn labelled_line(line: &RawLine) -> Result<LabelledTrace, Failure> {
     let labelled = json(&line.bytes).and_then(|value| labelled_of(&value));
     labelled.map_err(|error| at_line(line.number, error))
 }
 
-/// All labelled lines of a file.
+/// All labelled lines of a file. Where some labels are on sessions, a lone trace is a session by itself.
 pub fn labelled_file(path: &Path) -> Result<Vec<LabelledTrace>, Failure> {
-    let labelled: Vec<_> = lines(path)?
+    let mut labelled: Vec<LabelledTrace> = lines(path)?
         .map(|line| line.and_then(|line| labelled_line(&line)))
         .collect::<Result<_, _>>()?;
     if labelled.is_empty() {
         let nothing = anyhow!("{} holds no labelled traces", path.display());
         return Err(Failure::Data(nothing));
+    }
+    let is_lone = |label: &&mut LabelledTrace| label.trace.session.is_empty();
+    if labelled.iter().any(|label| !label.trace.session.is_empty()) {
+        for label in labelled.iter_mut().filter(is_lone) {
+            label.trace = label.trace.clone().after(Vec::new());
+        }
     }
     Ok(labelled)
 }
@@ -110,16 +118,25 @@ fn json(line: &[u8]) -> anyhow::Result<Value> {
 
 fn line_of(value: &Value) -> anyhow::Result<Line> {
     let inner = value.get("trace").filter(|trace| trace.is_object());
-    let trace = trace_of(inner.unwrap_or(value))?;
+    let bare = inner.unwrap_or(value);
+    let session = [value, bare].map(|place| &place["session"]);
+    let trace = match session.into_iter().find(|session| !session.is_null()) {
+        Some(session) => session_of(session, given(inner, value))?,
+        None => trace_of(bare)?,
+    };
     let id = value["id"].as_str().unwrap_or(&trace.id).to_owned();
     Ok(Line { id, trace })
 }
 
 fn labelled_of(value: &Value) -> anyhow::Result<LabelledTrace> {
-    if !value["trace"].is_object() {
-        bail!("there is no \"trace\" object; a line is {{\"id\", \"trace\", \"label\"}}");
+    if !value["trace"].is_object() && value["session"].is_null() {
+        bail!(
+            "there is no \"trace\" object; a line is {{\"id\", \"trace\", \"label\"}}, \
+             or {{\"id\", \"session\", \"label\"}}"
+        );
     }
     let Line { id, trace } = line_of(value)?;
+    check_size(&trace)?;
     let label = value["label"].as_str().and_then(Thumb::parse);
     let label = label.context("\"label\" must be \"up\", \"down\" or \"neutral\"")?;
     let votes = match value.get("labels") {
@@ -141,6 +158,47 @@ fn labelled_of(value: &Value) -> anyhow::Result<LabelledTrace> {
         votes,
         comments,
     })
+}
+
+/// The trace that a line holds beside its session; a bare one is known by what was asked or answered.
+fn given<'v>(inner: Option<&'v Value>, line: &'v Value) -> Option<&'v Value> {
+    let is_trace = ["input", "output", "observations"]
+        .iter()
+        .any(|key| !line[key].is_null());
+    inner.or_else(|| is_trace.then_some(line))
+}
+
+/// The last trace of a session, with the session.
+fn session_of(session: &Value, given: Option<&Value>) -> anyhow::Result<Trace> {
+    let traces = session.as_array();
+    let traces = traces.context("\"session\" must be a list of traces in time order")?;
+    let read = traces.iter().zip(1..).map(|(trace, number)| {
+        trace_of(trace).with_context(|| format!("trace {number} of \"session\""))
+    });
+    let last = Session::of(read.collect::<anyhow::Result<_>>()?)?.into_last();
+    if let Some(given) = given {
+        let session = last.session.clone();
+        if (Trace {
+            session,
+            ..trace_of(given)?
+        }) != last
+        {
+            bail!("\"trace\" is not the last of \"session\"; leave it out, or make it the last");
+        }
+    }
+    Ok(last)
+}
+
+/// A session over the sandbox's limit gets no verdict from any eval.
+fn check_size(trace: &Trace) -> anyhow::Result<()> {
+    let limit = Limits::default().trace_bytes;
+    if !trace.session.is_empty() && trace.to_json().len() > limit {
+        bail!(
+            "the session is larger than the {} MiB that an eval can read; leave out its oldest traces",
+            limit >> 20
+        );
+    }
+    Ok(())
 }
 
 fn trace_of(value: &Value) -> anyhow::Result<Trace> {

@@ -3,6 +3,7 @@
 mod attack;
 mod doctor;
 mod eval;
+mod explain;
 mod input;
 mod replay;
 mod serve;
@@ -133,6 +134,28 @@ enum EvalCommand {
     Run(Run),
     /// Measure an eval against labelled traces
     Report(Report),
+    /// Say why an eval's verdict on a trace is what it is
+    ///
+    /// Prints the verdict, the source with the lines that ran and the one that decided, what was tested on the way,
+    /// and the words of the trace that it was decided on. The eval runs twice, once of them watched.
+    Explain(Explain),
+}
+
+#[derive(Args)]
+struct Explain {
+    /// The eval: a Python file that defines evaluate(trace)
+    eval: PathBuf,
+    /// A trace, or lines of them, bare or as in a labelled file; - is standard input
+    trace: PathBuf,
+    /// Which of many: the line's id or the trace's
+    #[arg(long)]
+    id: Option<String>,
+    /// Also search for the smallest change to the trace that flips the verdict
+    #[arg(long)]
+    flip: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -221,6 +244,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
         Asked::Eval(EvalCommand::Generate(arguments)) => eval::generate(&environment, arguments),
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
+        Asked::Eval(EvalCommand::Explain(arguments)) => explain::explain(&environment, arguments),
         Asked::Replay(arguments) => replay::replay(&environment, arguments),
     }
 }

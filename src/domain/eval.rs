@@ -23,6 +23,13 @@ impl EvalSource {
         sha256_hex(&self.0)
     }
 
+    /// Whether it looks at `trace["session"]`: then it judges a session up to the trace, and is given all of it.
+    pub fn reads_session(&self) -> bool {
+        ["\"session\"", "'session'"]
+            .iter()
+            .any(|key| self.0.contains(key))
+    }
+
     /// The first line of the module's docstring; `None` where the module does not open with one.
     pub fn criterion(&self) -> Option<Criterion> {
         let body = self.0.trim_start();
@@ -38,6 +45,22 @@ impl EvalSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_eval_of_sessions_is_known_by_the_key_that_it_reads() {
+        for (source, expected) in [
+            ("trace[\"session\"]", true),
+            ("trace.get('session', [])", true),
+            ("trace[\"session_id\"]", false),
+            ("\"\"\"Judges a session.\"\"\"", false),
+        ] {
+            assert_eq!(
+                EvalSource::new(source).reads_session(),
+                expected,
+                "{source}"
+            );
+        }
+    }
 
     #[test]
     fn the_criterion_is_the_docstrings_first_line() {

@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AnnotatorId, Trace};
@@ -46,6 +48,27 @@ impl Thumb {
             Self::Up => Some(Class::Pass),
             Self::Neutral => None,
             Self::Down => Some(Class::Fail),
+        }
+    }
+}
+
+/// What a thumb is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelUnit {
+    /// The trace's answer.
+    Trace,
+    /// The trace's session up to its answer.
+    Session,
+}
+
+impl FromStr for LabelUnit {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "trace" => Ok(Self::Trace),
+            "session" => Ok(Self::Session),
+            _ => Err(()),
         }
     }
 }

@@ -7,12 +7,14 @@ mod label;
 pub mod lenient;
 mod markup;
 mod outcome;
+mod session;
 mod trace;
 
 pub use eval::{Criterion, EvalSource};
 pub use hash::sha256_hex;
 pub use ids::{AnnotatorId, EvalId, TraceId, VersionId, WorkspaceId};
-pub use label::{AnnotatorLabel, Class, LabelledTrace, Thumb, consensus};
+pub use label::{AnnotatorLabel, Class, LabelUnit, LabelledTrace, Thumb, consensus};
 pub use markup::escape_markup;
 pub use outcome::{ErrorKind, Outcome, RunError, TOO_DEEP, Verdict};
+pub use session::{Session, SessionError};
 pub use trace::{Message, Observation, ToolCall, Trace};

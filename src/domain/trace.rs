@@ -40,6 +40,10 @@ pub struct Trace {
     pub latency_ms: Option<f64>,
     /// In US dollars, as in the source.
     pub total_cost: Option<f64>,
+    /// For evals of whole sessions: the session's traces in time order, of which this one is the last. Empty, and no
+    /// key of the JSON, wherever a trace is by itself; so are those of the traces in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub session: Vec<Trace>,
 }
 
 /// One turn of the conversation.
@@ -102,11 +106,18 @@ pub struct Observation {
 
 impl Trace {
     /// Traces of one session, or else with the same input, belong together: never split between
-    /// development and held-out labels.
+    /// development and held-out labels. A session without an id goes by what it begins with.
     pub fn group(&self) -> String {
-        let (kind, key) = match &self.session_id {
-            Some(session) => ("session", session.as_str()),
-            None => ("input", self.input_text.as_str()),
+        let named = self
+            .session
+            .iter()
+            .find_map(|trace| trace.session_id.as_deref());
+        let (kind, key) = match self.session_id.as_deref().or(named) {
+            Some(session) => ("session", session),
+            None => (
+                "input",
+                self.session.first().unwrap_or(self).input_text.as_str(),
+            ),
         };
         let digest = Sha256::digest(format!("{kind}\n{key}"));
         hex::encode(&digest[..12])

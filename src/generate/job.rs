@@ -1,8 +1,8 @@
 use super::{CROSS_VALIDATE_BELOW, Generation, Settings, generate, split, store};
 use crate::app::App;
-use crate::domain::{EvalId, LabelledTrace, VersionId, WorkspaceId};
+use crate::domain::{EvalId, LabelUnit, LabelledTrace, VersionId, WorkspaceId};
 use crate::jobs::Work;
-use crate::store::{all_labels, labelled_traces, now_ms};
+use crate::store::{all_labels, labelled_sessions, labelled_traces, now_ms};
 use crate::workspace::Workspace;
 
 /// The eval that a workspace's thumbs become; also the name of its score in Langfuse.
@@ -69,7 +69,12 @@ async fn development_labels(
     workspace: &WorkspaceId,
     eval: &EvalId,
 ) -> anyhow::Result<Vec<LabelledTrace>> {
-    let labels = labelled_traces(&app.db, workspace).await?;
+    let labels = match app.settings.label_unit {
+        LabelUnit::Trace => labelled_traces(&app.db, workspace).await?,
+        LabelUnit::Session => {
+            labelled_sessions(&app.db, workspace, app.sandbox.limits().trace_bytes).await?
+        }
+    };
     let decided = labels.iter().filter(|label| label.label.class().is_some());
     if decided.count() < CROSS_VALIDATE_BELOW {
         return Ok(labels);

@@ -45,6 +45,7 @@ pub fn normalise(payload: &TracePayload) -> Trace {
         observations: steps.iter().map(|step| observation(step)).collect(),
         latency_ms: payload.latency_ms.or_else(|| latency_ms(&steps)),
         total_cost: payload.total_cost.or_else(|| total_cost(&steps)),
+        session: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@ use sha2::{Digest, Sha256};
 use super::message::{CardView, card};
 use super::store;
 use crate::app::App;
-use crate::domain::{TraceId, WorkspaceId};
+use crate::domain::{LabelUnit, TraceId, WorkspaceId};
 use crate::outbox::{self, Kind};
 use crate::slack::Message;
 use crate::store::now_ms;
@@ -102,11 +102,13 @@ async fn card_of(
         return Ok(None);
     };
     let langfuse = workspace.langfuse.as_ref();
+    let is_in_session = found.trace.session_id.is_some();
     Ok(Some(card(&CardView {
         trace: &found.trace,
         url: langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())),
         cleaned: found.cleaned,
         tally: store::tally(&app.db, &workspace.id, trace).await?,
+        on_session: is_in_session && app.settings.label_unit == LabelUnit::Session,
     })))
 }
 

@@ -14,6 +14,10 @@ pub const REASON_CALLBACK: &str = "label_reason";
 /// A reason is one line.
 pub const REASON_MAX: usize = 500;
 
+/// What the thumb on a card is about, where that is more than the card shows.
+const ON_SESSION: &str =
+    "🧵 Judge the whole session up to this answer, the turns before it included";
+
 const QUESTION_MAX: usize = 1_500;
 const ANSWER_MAX: usize = 2_800;
 const SOURCE_MAX: usize = 600;
@@ -37,6 +41,8 @@ pub struct CardView<'a> {
     /// Whether unreadable characters were replaced.
     pub cleaned: bool,
     pub tally: Tally,
+    /// Whether the thumb is about the trace's session and not about its answer alone.
+    pub on_session: bool,
 }
 
 /// The card: question, tool calls, sources, answer, three buttons, the tally.
@@ -51,6 +57,9 @@ pub fn card(view: &CardView<'_>) -> Message {
     }
     blocks.extend(sources(trace));
     blocks.push(labelled("Answer", &shown(&trace.output_text, ANSWER_MAX)));
+    if view.on_session {
+        blocks.push(context(ON_SESSION));
+    }
     blocks.push(actions("thumbs", &thumb_buttons(&trace.id)));
     blocks.push(context(&footer(view)));
     Message {
@@ -188,4 +197,29 @@ pub fn reason_modal(private_metadata: &str) -> Value {
             },
         }],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(on_session: bool) -> String {
+        let trace =
+            serde_json::from_value(json!({"id": "t", "input": "Which colour?", "output": "Blue."}));
+        let trace = crate::ingest::normalise(&trace.unwrap());
+        let message = card(&CardView {
+            trace: &trace,
+            url: None,
+            cleaned: false,
+            tally: Tally::default(),
+            on_session,
+        });
+        json!(message.blocks).to_string()
+    }
+
+    #[test]
+    fn a_card_says_when_its_thumb_is_about_the_session() {
+        assert!(shown(true).contains("Judge the whole session"));
+        assert!(!shown(false).contains("session"));
+    }
 }

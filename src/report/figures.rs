@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::{AnnotatorLabel, Class, Criterion, Thumb, Verdict};
+use crate::explain::Mutations;
 use crate::generate::CrossValidation;
 use crate::stats::{
     Confusion, Interval, clopper_pearson, kappa_interval, krippendorff_alpha, wilson,
@@ -269,6 +270,10 @@ pub struct Report {
     pub cross_validated: Option<Figures>,
     /// On labels given after the eval was frozen.
     pub fresh: Option<Figures>,
+    /// Of good answers that were broken on purpose, how many it notices; `None` where there are none, or where nobody
+    /// has looked yet.
+    #[serde(default)]
+    pub mutation: Option<Mutations>,
     /// What a reader should know before believing the figures, in sentences.
     pub notes: Vec<String>,
 }
@@ -291,6 +296,7 @@ impl Report {
             held_out: Figures::of_judged(evidence.held_out),
             cross_validated: evidence.cross_validated.and_then(Figures::of_folds),
             fresh: Figures::of_judged(evidence.fresh),
+            mutation: None,
             notes: Vec::new(),
         };
         report.headline = report.choose_headline();

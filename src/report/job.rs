@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::explained;
 use super::figures::{Evidence, Judged, People, Report};
 use super::message::{ReportView, not_yet_message, report_message};
 use super::picture::{alt_text, picture};
@@ -119,7 +120,7 @@ async fn make_figures(
     let Some(unseen) = unseen(&labels, &seen, &outcomes, version.created_at_ms) else {
         return Ok(None);
     };
-    Ok(Some(Report::new(&Evidence {
+    let mut report = Report::new(&Evidence {
         criterion: version.source.criterion(),
         generator: Some(version.generator.clone()),
         candidates_tried: u64::try_from(version.candidates_tried).ok(),
@@ -127,7 +128,9 @@ async fn make_figures(
         held_out: &unseen.held_out,
         cross_validated: version.cross_validation.as_ref(),
         fresh: &unseen.fresh,
-    })))
+    });
+    report.mutation = explained::mutation(app, workspace, version, &labels, &outcomes).await;
+    Ok(Some(report))
 }
 
 /// Labelled traces that a version has not seen, by whether they were labelled before it was made.
@@ -232,6 +235,7 @@ async fn misses(
             reason: outcome.reason.clone(),
             comment: labels.votes.iter().find_map(|own| own.comment.clone()),
             seen: seen.contains(&labels.trace),
+            explained: explained::quote(app, workspace, version, &labels.trace, outcome).await,
         });
     }
     Ok(misses_message(&shown, wrong.len(), count))

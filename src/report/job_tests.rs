@@ -100,6 +100,13 @@ async fn a_report_goes_out_once_is_decided_about_and_asks_for_labels() {
         misses.contains("Question 23 &lt;@U1&gt;?") && misses.contains("It gets 1 of 24"),
         "{misses}"
     );
+    let why = "Decided in line 7: `\\\"yes\\\" in trace[\\\"output_text\\\"]` · `trace[\\\"output_text\\\"]` is 'no'";
+    assert!(misses.contains(why), "{misses}");
+    let score = " broken answers noticed, made from 12 good ones";
+    assert!(
+        shown.contains("mutation score ") && shown.contains(score),
+        "{shown}"
+    );
 
     for _ in 0..2 {
         decide(&app, workspace, &"v1".into(), Decision::Refine, "U1")
@@ -130,6 +137,24 @@ async fn a_report_goes_out_once_is_decided_about_and_asks_for_labels() {
         shown.contains("Deployed by <@U1>") && !shown.contains("report_deploy"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn an_eval_that_cannot_be_explained_is_reported_all_the_same() {
+    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+    let app = app(&slack, &folder, "C1").await;
+    fill(&app).await;
+    let too_long_to_watch = format!("{EVAL}# {}\n", "x".repeat(250_000));
+    let sql = "update eval_versions set source = $1";
+    let query = sqlx::query(sql).bind(too_long_to_watch);
+    query.execute(app.db.pool()).await.unwrap();
+    let workspace = app.workspace(&"default".into()).unwrap();
+    crate::run::run_evals(&app, workspace).await.unwrap();
+    post_reports(&app, workspace).await.unwrap();
+    let messages = slack.calls_of("chat.postMessage");
+    let misses = messages.last().unwrap().to_string();
+    assert!(misses.contains("It gets 1 of 24"), "{misses}");
+    assert!(!misses.contains("Decided in line"), "{misses}");
 }
 
 #[tokio::test]

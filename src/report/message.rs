@@ -2,6 +2,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::decision::Decision;
+use super::explained;
 use super::figures::{Figures, Report, Source};
 use super::picture::alt_text;
 use super::store::{NotYet, State, Version};
@@ -98,6 +99,8 @@ fn footer(report: &Report) -> String {
     parts.extend(
         others.map(|(source, figures)| format!("also {}", words::agreement(source, figures))),
     );
+    let score = explained::mutation_score(report);
+    parts.extend(score.map(|score| format!("mutation score {score}")));
     parts.push("positive is fail".to_owned());
     parts.join(" · ")
 }

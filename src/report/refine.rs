@@ -165,6 +165,7 @@ mod tests {
 
     fn chosen(verdicts: &[Option<Verdict>], rarer: Class) -> Vec<(String, Why)> {
         let unlabelled = (0..verdicts.len()).map(|at| PendingRun {
+            session_hash: None,
             trace: TraceId::from(at.to_string()),
             payload: String::new(),
             payload_hash: String::new(),

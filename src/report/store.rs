@@ -169,6 +169,29 @@ pub async fn question(db: &Db, workspace: &WorkspaceId, trace: &TraceId) -> anyh
     Ok(trace.input_text)
 }
 
+/// A trace that a version has run on as it now is, with what `judge` answered then, both as JSON; `None` where it has
+/// not.
+pub async fn ran(
+    db: &Db,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+    trace: &TraceId,
+) -> sqlx::Result<Option<(String, String)>> {
+    let row = sqlx::query(
+        "select payload, answers from outcomes join traces
+           on traces.workspace_id = outcomes.workspace_id and traces.id = outcomes.trace_id
+          and traces.payload_hash = outcomes.payload_hash
+         where outcomes.workspace_id = $1 and version_id = $2 and trace_id = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(version.as_str())
+    .bind(trace.as_str())
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(|row| Ok((row.try_get("payload")?, row.try_get("answers")?)))
+        .transpose()
+}
+
 /// The traces whose labels a version has seen.
 pub async fn seen(
     db: &Db,

@@ -1,5 +1,5 @@
 use super::figures::{Figures, Report, Source};
-use super::words;
+use super::{explained, words};
 
 /// The report for a terminal: the criterion, a figure a line, then what to know before believing them.
 pub fn text(report: &Report) -> String {
@@ -19,6 +19,8 @@ pub fn text(report: &Report) -> String {
     if let Some(tried) = report.candidates_tried {
         lines.push(row("Candidates", &format!("{tried} tried")));
     }
+    lines.extend(explained::mutation_score(report).map(|score| row("Mutation score", &score)));
+    lines.extend(explained::mostly_missed(report).map(|missed| row("Mostly missed", &missed)));
     if !report.notes.is_empty() {
         lines.push(String::new());
         lines.extend(report.notes.iter().cloned());

@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use super::explained::Quoted;
 use super::message::one_line;
 use super::words::counted;
 use crate::domain::{EvalSource, Thumb, TraceId, Verdict};
@@ -124,6 +125,8 @@ pub struct Miss {
     pub comment: Option<String>,
     /// Whether the label took part in making the version.
     pub seen: bool,
+    /// Why the eval says so; `None` where that can't be told.
+    pub explained: Option<Quoted>,
 }
 
 /// The first of the `wrong` traces among `judged` labelled ones with a verdict.
@@ -134,7 +137,10 @@ pub fn misses_message(shown: &[Miss], wrong: usize, judged: usize) -> Message {
         wrong => format!("*It gets {wrong} of {traces} wrong*, those used to make it included."),
     };
     let mut blocks = vec![section(&title)];
-    blocks.extend(shown.iter().map(miss));
+    for one in shown {
+        blocks.push(miss(one));
+        blocks.extend(one.explained.as_ref().map(Quoted::block));
+    }
     if wrong > shown.len() {
         blocks.push(context(&format!("… and {} more", wrong - shown.len())));
     }

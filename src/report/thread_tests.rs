@@ -21,6 +21,7 @@ fn a_miss(reason: &str) -> Miss {
         reason: reason.to_owned(),
         comment: Some("it never says where".to_owned()),
         seen: true,
+        explained: None,
     }
 }
 

@@ -34,6 +34,11 @@ impl Runner {
         Self { sandbox, jury }
     }
 
+    /// Where they run.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
     /// Runs `source` on each trace (schema version 1, as JSON), on all workers at once, and hands the outcomes
     /// over in the traces' order until `each` breaks. A bounded number of traces is held.
     ///

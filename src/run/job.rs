@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use anyhow::Context;
@@ -9,6 +10,7 @@ use super::store::{self, Conditions, KnownOutcome, PendingRun, VersionSource};
 use crate::app::App;
 use crate::domain::{EvalSource, Outcome, WorkspaceId};
 use crate::jobs::Work;
+use crate::store::now_ms;
 use crate::workspace::Workspace;
 
 /// Traces run between two writes: what a crash repeats at most.
@@ -22,7 +24,7 @@ pub async fn run_evals(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
             let pending = store::labelled_without_outcome(
                 &app.db,
                 &workspace.id,
-                &version.id,
+                &version,
                 app.started_at_ms,
                 TRACES_AT_ONCE,
             )
@@ -40,8 +42,8 @@ pub async fn run_evals(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The outcomes of one version on a few traces, in their order. What no row has is run, and what is not yet
-/// this version's is recorded, together. What another run may come to otherwise is recorded too, so that it waits
+/// The outcomes of one version on a few traces, in their order; an eval of sessions is given each with its session.
+/// What no row has is run, and what is not yet this version's is recorded, together. What another run may come to otherwise is recorded too, so that it waits
 /// for that run and holds up no other trace.
 ///
 /// # Errors
@@ -52,9 +54,11 @@ pub async fn run_on(
     version: &VersionSource,
     pending: &[PendingRun],
 ) -> anyhow::Result<Vec<Outcome>> {
+    let read_at_ms = now_ms();
     let conditions = Conditions::of(version, app.sandbox.limits());
+    let pending = &*with_sessions(app, workspace, version, pending).await?;
     let known = store::known_outcomes(&app.db, workspace, &conditions, pending).await?;
-    let find = |run: &PendingRun| known.get(&run.payload_hash).cloned();
+    let find = |run: &PendingRun| known.get(run.ran_on()).cloned();
     let mut found: Vec<Option<KnownOutcome>> = pending.iter().map(find).collect();
     let missing = pending.iter().zip(&found).enumerate();
     let missing = missing.filter(|(_, (_, found))| found.is_none());
@@ -65,10 +69,29 @@ pub async fn run_on(
         let recorded = false;
         found[at] = Some(KnownOutcome { ran, recorded });
     }
-    record(app, workspace, &conditions, pending.iter().zip(&found)).await?;
+    let outcomes = pending.iter().zip(&found);
+    record(app, workspace, &conditions, outcomes, read_at_ms).await?;
     let outcomes = found.into_iter().map(|found| Some(found?.ran.outcome));
     let outcomes: Option<Vec<Outcome>> = outcomes.collect();
     outcomes.context("the service stops before every trace has run")
+}
+
+/// As they are, unless the version judges sessions.
+async fn with_sessions<'r>(
+    app: &App,
+    workspace: &WorkspaceId,
+    version: &VersionSource,
+    pending: &'r [PendingRun],
+) -> anyhow::Result<Cow<'r, [PendingRun]>> {
+    if !version.source.reads_session() {
+        return Ok(Cow::Borrowed(pending));
+    }
+    let mut with_sessions = Vec::with_capacity(pending.len());
+    for run in pending {
+        let limits = app.sandbox.limits();
+        with_sessions.push(run.with_session(&app.db, workspace, limits).await?);
+    }
+    Ok(Cow::Owned(with_sessions))
 }
 
 async fn record<'r>(
@@ -76,6 +99,7 @@ async fn record<'r>(
     workspace: &WorkspaceId,
     conditions: &Conditions,
     outcomes: impl Iterator<Item = (&'r PendingRun, &'r Option<KnownOutcome>)>,
+    read_at_ms: i64,
 ) -> anyhow::Result<()> {
     let ran = outcomes.filter_map(|(run, known)| Some((run, known.as_ref()?)));
     let new: Vec<_> = ran.filter(|(_, known)| !known.recorded).collect();
@@ -87,7 +111,8 @@ async fn record<'r>(
         if let Some(error) = known.ran.outcome.host_failure() {
             tracing::warn!(workspace.id = %workspace, trace.id = %run.trace, error, "the sandbox host failed; the trace runs again later");
         }
-        store::insert_outcome(&mut *transaction, workspace, conditions, run, &known.ran).await?;
+        let (db, ran) = (&mut *transaction, &known.ran);
+        store::insert_outcome(db, workspace, conditions, run, ran, read_at_ms).await?;
     }
     Ok(transaction.commit().await?)
 }

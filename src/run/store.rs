@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::sandbox::receipt::{ENGINE, Receipt, SCHEMA, canonical, hash};
 use crate::sandbox::{Limits, interpreter};
-use crate::store::{Db, now_ms};
+use crate::store::{Db, now_ms, with_session};
 
 /// What an outcome that is not to stay waits for its next run: this, times the square of how often it failed.
 pub const AGAIN_AFTER_MS: i64 = 600_000;
@@ -37,13 +37,16 @@ impl VersionSource {
 }
 
 /// A trace that a version has not run on as it now is.
+#[derive(Clone)]
 pub struct PendingRun {
     /// Which trace.
     pub trace: TraceId,
     /// Schema version 1, as JSON.
     pub payload: String,
-    /// SHA-256 of the payload: which form of the trace this is.
+    /// SHA-256 of the payload as it is stored: which form of the trace this is.
     pub payload_hash: String,
+    /// SHA-256 of the payload with the trace's session, where the eval is given that.
+    pub session_hash: Option<String>,
 }
 
 impl PendingRun {
@@ -53,7 +56,30 @@ impl PendingRun {
             trace: row.try_get::<String, _>("id")?.into(),
             payload: row.try_get("payload")?,
             payload_hash: row.try_get("payload_hash")?,
+            session_hash: None,
         })
+    }
+
+    /// The same with the trace's session, up to the trace, in its payload.
+    pub async fn with_session(
+        &self,
+        db: &Db,
+        workspace: &WorkspaceId,
+        limits: &Limits,
+    ) -> sqlx::Result<Self> {
+        let trace = with_session(db, workspace, &self.payload, limits.trace_bytes).await?;
+        let payload = trace.to_json();
+        Ok(Self {
+            trace: self.trace.clone(),
+            session_hash: Some(hash(&payload)),
+            payload,
+            payload_hash: self.payload_hash.clone(),
+        })
+    }
+
+    /// SHA-256 of what the eval is given.
+    pub fn ran_on(&self) -> &str {
+        self.session_hash.as_deref().unwrap_or(&self.payload_hash)
     }
 }
 
@@ -70,14 +96,14 @@ pub async fn live_versions(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec
 }
 
 /// Labelled traces that a version has not run on as they now are, or with another interpreter, or to no lasting
-/// outcome some time ago.
+/// outcome some time ago; for an eval of sessions also where an earlier trace of the group has come or changed since.
 ///
 /// While one version of the service takes over from another, both run: what the other has run since this
 /// one started (`started_at_ms`) and not long ago is left to it, or the two would overwrite each other without end.
 pub async fn labelled_without_outcome(
     db: &Db,
     workspace: &WorkspaceId,
-    version: &VersionId,
+    version: &VersionSource,
     started_at_ms: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<PendingRun>> {
@@ -90,16 +116,24 @@ pub async fn labelled_without_outcome(
                            and outcomes.trace_id = traces.id and outcomes.version_id = $2
                            and outcomes.payload_hash = traces.payload_hash
                            and (outcomes.interpreter = $3 or outcomes.ran_at_ms >= $4)
-                           and (failures = 0 or ran_at_ms + failures * failures * $5 > $6))
+                           and (failures = 0 or ran_at_ms + failures * failures * $5 > $6)
+                           and ($8 = 0 or not exists (
+                               select 1 from traces earlier
+                               where earlier.workspace_id = traces.workspace_id
+                                 and earlier.trace_group = traces.trace_group
+                                 and earlier.started_at_ms <= traces.started_at_ms
+                                 and ((earlier.first_seen_at_ms >= ran_at_ms and earlier.first_seen_at_ms < $6)
+                                   or (earlier.changed_at_ms >= ran_at_ms and earlier.changed_at_ms < $6)))))
          order by id limit $7",
     )
     .bind(workspace.as_str())
-    .bind(version.as_str())
+    .bind(version.id.as_str())
     .bind(interpreter())
     .bind(started_at_ms.max(now - LEFT_TO_OTHERS_MS))
     .bind(AGAIN_AFTER_MS)
     .bind(now)
     .bind(limit)
+    .bind(i64::from(version.source.reads_session()))
     .fetch_all(db.pool())
     .await?;
     rows.iter().map(PendingRun::of_row).collect()
@@ -118,6 +152,8 @@ pub struct Conditions {
     version: VersionId,
     eval_hash: String,
     limits: String,
+    /// Whether the eval is given sessions.
+    on_sessions: bool,
 }
 
 impl Conditions {
@@ -125,30 +161,57 @@ impl Conditions {
         Self {
             version: version.id.clone(),
             eval_hash: version.source.hash(),
+            on_sessions: version.source.reads_session(),
             limits: format!("{}, questions {QUESTIONS_MAX}", limits.in_words()),
         }
     }
 }
 
-/// What the workspace's rows say of runs under the same conditions on these traces, by payload hash: the version's
-/// own outcomes, and those of another version with the same source that asked nobody.
+/// What the workspace's rows say of runs under the same conditions on these traces, by the hash of what the eval is
+/// given: the version's own outcomes, and those of another version with the same source that asked nobody.
 pub async fn known_outcomes(
     db: &Db,
     workspace: &WorkspaceId,
     conditions: &Conditions,
     runs: &[PendingRun],
 ) -> anyhow::Result<HashMap<String, KnownOutcome>> {
+    let mut known = HashMap::new();
+    for row in known_rows(db, workspace, conditions, runs).await? {
+        let own = row.try_get::<String, _>("version_id")? == conditions.version.as_str();
+        let ran_on: String = row.try_get("ran_on")?;
+        if !own && known.contains_key(&ran_on) {
+            continue;
+        }
+        // A session's is recorded anew, with the time at which it was looked at.
+        let recorded = own && !conditions.on_sessions;
+        if let Some(ran) = ran_of(&row)? {
+            known.insert(ran_on, KnownOutcome { ran, recorded });
+        }
+    }
+    Ok(known)
+}
+
+async fn known_rows(
+    db: &Db,
+    workspace: &WorkspaceId,
+    conditions: &Conditions,
+    runs: &[PendingRun],
+) -> sqlx::Result<Vec<AnyRow>> {
     let hashes: Vec<String> = (7..7 + runs.len()).map(|at| format!("${at}")).collect();
+    let ran_on = match conditions.on_sessions {
+        true => "session_hash",
+        false => "payload_hash",
+    };
     let sql = format!(
-        "select version_id, payload_hash, verdict, reason, error_kind, error_message, duration_us, fuel,
+        "select version_id, {ran_on} as ran_on, verdict, reason, error_kind, error_message, duration_us, fuel,
                 eval_hash, interpreter, engine, verdict_hash, answers, printed
          from outcomes
          where eval_hash = $1 and workspace_id = $2 and interpreter = $3 and engine = $4 and limits = $5
            and verdict_hash is not null and (version_id = $6 or answers = '[]')
-           and payload_hash in ({})",
+           and {ran_on} in ({})",
         hashes.join(", ")
     );
-    // Numbers of parameters are all that is put in.
+    // A column's name and numbers of parameters are all that is put in.
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(&conditions.eval_hash)
         .bind(workspace.as_str())
@@ -157,20 +220,9 @@ pub async fn known_outcomes(
         .bind(&conditions.limits)
         .bind(conditions.version.as_str());
     for run in runs {
-        query = query.bind(&run.payload_hash);
+        query = query.bind(run.ran_on());
     }
-    let mut known = HashMap::new();
-    for row in query.fetch_all(db.pool()).await? {
-        let recorded = row.try_get::<String, _>("version_id")? == conditions.version.as_str();
-        let payload: String = row.try_get("payload_hash")?;
-        if !recorded && known.contains_key(&payload) {
-            continue;
-        }
-        if let Some(ran) = ran_of(&row)? {
-            known.insert(payload, KnownOutcome { ran, recorded });
-        }
-    }
-    Ok(known)
+    query.fetch_all(db.pool()).await
 }
 
 /// `None` where the receipt is another outcome's: an older version of the service, which knows of no receipts, has
@@ -186,7 +238,7 @@ fn ran_of(row: &AnyRow) -> anyhow::Result<Option<Ran>> {
         schema: SCHEMA,
         eval: row.try_get("eval_hash")?,
         interpreter: row.try_get("interpreter")?,
-        trace: row.try_get("payload_hash")?,
+        trace: row.try_get("ran_on")?,
         answers: serde_json::from_str(row.try_get("answers")?)?,
         verdict: row.try_get("verdict_hash")?,
         fuel: outcome.fuel,
@@ -216,23 +268,24 @@ fn result_of(row: &AnyRow) -> anyhow::Result<Result<(Verdict, String), RunError>
 const INSERT_OUTCOME: &str = "
     insert into outcomes (workspace_id, version_id, trace_id, payload_hash, verdict, reason, error_kind,
                           error_message, duration_us, fuel, ran_at_ms, eval_hash, interpreter, engine,
-                          verdict_hash, answers, printed, limits, failures)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                          verdict_hash, answers, printed, limits, failures, session_hash)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
     on conflict (workspace_id, version_id, trace_id) do update
     set payload_hash = excluded.payload_hash, verdict = excluded.verdict, reason = excluded.reason,
         error_kind = excluded.error_kind, error_message = excluded.error_message,
         duration_us = excluded.duration_us, fuel = excluded.fuel, ran_at_ms = excluded.ran_at_ms,
         eval_hash = excluded.eval_hash, interpreter = excluded.interpreter, engine = excluded.engine,
         verdict_hash = excluded.verdict_hash, answers = excluded.answers, printed = excluded.printed,
-        limits = excluded.limits, failures = excluded.failures * (outcomes.failures + 1)";
+        limits = excluded.limits, session_hash = excluded.session_hash, failures = excluded.failures * (outcomes.failures + 1)";
 
-/// Records what a version did on a trace.
+/// Records what a version did on a trace as it was at `read_at_ms`.
 pub async fn insert_outcome(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     conditions: &Conditions,
     run: &PendingRun,
     Ran { outcome, receipt }: &Ran,
+    read_at_ms: i64,
 ) -> anyhow::Result<()> {
     let said = outcome.result.as_ref().ok();
     let error = outcome.result.as_ref().err();
@@ -248,7 +301,7 @@ pub async fn insert_outcome(
         .bind(error.map(|error| error.message.as_str()))
         .bind(outcome.duration_us as i64)
         .bind(outcome.fuel as i64)
-        .bind(now_ms())
+        .bind(read_at_ms)
         .bind(&conditions.eval_hash)
         .bind(interpreter())
         .bind(receipt.as_ref().map(|receipt| receipt.engine.as_str()))
@@ -257,6 +310,7 @@ pub async fn insert_outcome(
         .bind(&outcome.printed)
         .bind(&conditions.limits)
         .bind(i64::from(!outcome.is_repeatable()))
+        .bind(run.session_hash.as_deref())
         .execute(db)
         .await?;
     Ok(())
@@ -314,7 +368,7 @@ pub async fn find_source(db: &Db, eval_hash: &str) -> sqlx::Result<Option<EvalSo
         .transpose()
 }
 
-/// The trace of those hashes that an outcome is of; `None` where there is none, or the trace has changed since.
+/// The trace of those hashes that an outcome is of, with its session where the eval was given that; `None` where there is none, or the trace has changed since.
 pub async fn find_payload(
     db: &Db,
     eval_hash: &str,
@@ -331,7 +385,34 @@ pub async fn find_payload(
     .bind(payload_hash)
     .fetch_optional(db.pool())
     .await?;
-    row.map(|row| row.try_get("payload")).transpose()
+    match row {
+        Some(row) => Ok(Some(row.try_get("payload")?)),
+        None => find_session(db, eval_hash, payload_hash).await,
+    }
+}
+
+async fn find_session(
+    db: &Db,
+    eval_hash: &str,
+    session_hash: &str,
+) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query(
+        "select payload, traces.workspace_id from outcomes join traces
+           on traces.workspace_id = outcomes.workspace_id and traces.id = outcomes.trace_id
+         where outcomes.eval_hash = $1 and outcomes.session_hash = $2
+           and outcomes.verdict_hash is not null limit 1",
+    )
+    .bind(eval_hash)
+    .bind(session_hash)
+    .fetch_optional(db.pool())
+    .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let workspace = row.try_get::<String, _>("workspace_id")?.into();
+    let limit = Limits::default().trace_bytes;
+    let payload = with_session(db, &workspace, row.try_get("payload")?, limit).await?;
+    Ok(Some(payload.to_json()).filter(|payload| hash(payload) == session_hash))
 }
 
 #[cfg(test)]

@@ -32,7 +32,11 @@ async fn database(folder: &tempfile::TempDir, ran_at_ms: i64) -> Db {
 async fn is_pending(ran_at_ms: i64, started_at_ms: i64) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let db = database(&folder, ran_at_ms).await;
-    let (here, version) = ("here".into(), "v".into());
+    let here = "here".into();
+    let version = VersionSource {
+        id: "v".into(),
+        source: EvalSource::new(""),
+    };
     let pending = labelled_without_outcome(&db, &here, &version, started_at_ms, 9).await;
     !pending.unwrap().is_empty()
 }

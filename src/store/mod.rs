@@ -1,6 +1,7 @@
 //! The database: one pool, the migrations, the clock of rows. The rooms hold their own SQL.
 
 mod labels;
+mod sessions;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -13,6 +14,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Any, AnyPool, Transaction};
 
 pub use labels::{TraceLabels, all_labels, labelled_traces};
+pub use sessions::{labelled_sessions, with_session};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

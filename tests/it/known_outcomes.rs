@@ -428,7 +428,7 @@ async fn what_an_llm_failed_to_answer_is_scored_once_it_answers(database: Databa
 }
 
 /// A receipt for each outcome, by the statement of `docs/design.md`, section 5.1.
-async fn stored_receipts(app: &App) -> Vec<Value> {
+pub async fn stored_receipts(app: &App) -> Vec<Value> {
     let page = include_str!("../../docs/design.md");
     let (_, section) = page.split_once("### 5.1 ").expect("the section");
     let (_, rest) = section.split_once("```sql\n").expect("the statement");

@@ -29,4 +29,5 @@ mod validate;
 mod vocabulary;
 
 pub use induce::{Generation, InducedEval, Settings, generate};
+pub use reading::says_nothing;
 pub use validate::{CrossValidated, CrossValidation};

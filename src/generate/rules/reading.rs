@@ -159,8 +159,8 @@ fn fields(trace: &Trace) -> impl Iterator<Item = (String, String)> {
     texts.filter(|(name, text)| !text.is_empty() && !says_nothing(name))
 }
 
-/// Fields that describe the call, not what a good answer is.
-fn says_nothing(name: &str) -> bool {
+/// Whether a field of the metadata, by its name, describes the call, not what a good answer is.
+pub fn says_nothing(name: &str) -> bool {
     words(&name.replace('_', " "))
         .iter()
         .any(|word| BOOKKEEPING.contains(&word.as_str()))

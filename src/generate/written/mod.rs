@@ -3,6 +3,10 @@
 //!
 //! In: development labels and an unlabelled pool, all hostile. Out: one Python file, which only ever ran in the sandbox.
 
+mod digest;
+
+pub use digest::{Digest, digest};
+
 use crate::domain::{Criterion, EvalSource, LabelledTrace, Outcome, Trace};
 use crate::llm::{LlmError, Usage, Writer};
 
