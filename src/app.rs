@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::config::{Config, Settings};
-use crate::domain::WorkspaceId;
+use crate::domain::{EvalId, WorkspaceId};
 use crate::jobs::{Job, Jobs, Work, Worker};
 use crate::llm::{self, Judge};
 use crate::playground::{self, Playground, PlaygroundConfig};
@@ -43,8 +43,10 @@ pub struct Parts {
     pub jobs: Jobs,
     /// Runs Python.
     pub sandbox: Sandbox,
-    /// Answers what evals ask; `None` where no LLM is configured.
-    pub judge: Option<Arc<dyn Judge>>,
+    /// Writes evals and answers what they ask; `None` where none is configured.
+    pub llm: Option<llm::Client>,
+    /// What evals are asking just now.
+    pub underway: run::Underway,
     /// Numbers a team may want otherwise.
     pub settings: Settings,
     /// Verifies what comes from Slack; `None` where Slack is not connected.
@@ -55,6 +57,7 @@ pub struct Parts {
     pub started_at_ms: i64,
     /// Whether `/playground/` is there.
     pub has_playground: bool,
+    judge: Option<Arc<dyn Judge>>,
     workspaces: Vec<Workspace>,
     stopping: CancellationToken,
 }
@@ -105,6 +108,16 @@ impl Parts {
         Ok(slack.identity().await?.team_id == team)
     }
 
+    /// Answers what an eval of a workspace asks; `None` where no LLM is configured.
+    pub fn judge(&self, workspace: &WorkspaceId, eval: Option<&EvalId>) -> Option<Arc<dyn Judge>> {
+        let metered = |llm: &llm::Client| -> Arc<dyn Judge> {
+            Arc::new(llm.for_workspace(&self.db, workspace, eval))
+        };
+        self.judge
+            .clone()
+            .or_else(|| self.llm.as_ref().map(metered))
+    }
+
     /// A trace that last changed before this time is settled.
     pub fn settled_before_ms(&self) -> i64 {
         now_ms() - self.settings.settle_after.as_millis() as i64
@@ -140,10 +153,10 @@ pub struct Service {
 /// # Errors
 /// A sentence that says what could not be done, with its cause.
 pub async fn build(config: Config) -> anyhow::Result<Service> {
-    build_with(config, llm::configured()).await
+    build_with(config, None).await
 }
 
-/// The same with an LLM of the caller's.
+/// The same with a judge of the caller's, instead of the configured LLM.
 pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow::Result<Service> {
     let listener = listen(config.listen).await?;
     let address = listener.local_addr()?;
@@ -153,10 +166,14 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
     let playground = playground(&config, address)?;
     let connected = connect(&config, playground.as_ref())?;
+    let stopping = CancellationToken::new();
+    let llm = config.llm.as_ref().map(llm::connect).transpose()?;
     let app = App(Arc::new(Parts {
         db,
         jobs,
         sandbox,
+        llm: llm.map(|llm| llm.until(stopping.clone())),
+        underway: run::Underway::default(),
         judge,
         settings: config.settings,
         slack_signing_secret: connected.signing_secret,
@@ -164,7 +181,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         started_at_ms: now_ms(),
         has_playground: playground.is_some(),
         workspaces: connected.workspaces,
-        stopping: CancellationToken::new(),
+        stopping,
     }));
     for workspace in app.workspaces() {
         workspace::register(&app.db, &workspace.id).await?;

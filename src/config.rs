@@ -1,5 +1,7 @@
 //! The configuration: the only file that reads the environment.
 
+mod llm;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +12,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::LabelUnit;
+use crate::llm::LlmConfig;
 use crate::sandbox;
+
+pub use llm::llm;
 
 /// Everything the service is told at start.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub struct Config {
     pub langfuse_webhook_secret: Option<SecretString>,
     /// The Slack app and channel of the `default` workspace.
     pub slack: Option<SlackConfig>,
+    /// The LLMs that write evals and answer what evals ask.
+    pub llm: Option<LlmConfig>,
     /// How often things happen, and from how many labels on.
     pub settings: Settings,
     /// Where compiled sandbox images are kept between starts.
@@ -208,6 +215,7 @@ impl Config {
             langfuse: langfuse(environment)?,
             langfuse_webhook_secret: environment.secret("LANGFUSE_WEBHOOK_SECRET"),
             slack: slack(environment)?,
+            llm: llm(environment)?,
             settings: Settings::default(),
             cache_dir: cache_dir(environment),
             worker: sandbox::this_program(),

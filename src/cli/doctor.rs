@@ -8,7 +8,7 @@ use crate::domain::Verdict;
 use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
 use crate::store::Db;
-use crate::{langfuse, slack};
+use crate::{langfuse, llm, slack};
 
 /// Checks each part and prints a line for it; a failed one says what to fix.
 #[tokio::main]
@@ -19,6 +19,7 @@ pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
         said("Database", database(&config).await),
         said("Langfuse", langfuse(&config).await),
         said("Slack", slack(&config).await),
+        llm(&config).await,
     ];
     match checks.iter().all(|passed| *passed) {
         true => Ok(()),
@@ -103,6 +104,37 @@ async fn slack(config: &Config) -> anyhow::Result<String> {
     readable.with_context(|| format!("channel {}", given.channel))?;
     Ok(format!("team {}, channel {}", identity.team, given.channel))
 }
+
+/// One tiny question to each model. That there is none is fine: rules need none.
+async fn llm(config: &Config) -> bool {
+    let Some(given) = &config.llm else {
+        return said("LLM", Ok(NO_LLM));
+    };
+    let client = match llm::connect(given) {
+        Ok(client) => client,
+        Err(error) => return said("LLM", Err::<String, _>(error)),
+    };
+    let mut all_answered = true;
+    for check in client.check().await {
+        let answered = check.result.map(|(took, usage)| {
+            let cost = usage.cost_usd.map_or_else(
+                || "its price is not known (IOFOLD_LLM_PRICES)".to_owned(),
+                |cost| format!("${cost:.6}"),
+            );
+            format!(
+                "{}, answered in {} ms, {cost}",
+                check.model,
+                took.as_millis()
+            )
+        });
+        let answered = answered.with_context(|| check.model.clone());
+        all_answered &= said(&format!("LLM, {}", check.role), answered);
+    }
+    all_answered
+}
+
+const NO_LLM: &str = "not configured; evals come from rules alone, and judge() is not answered. ANTHROPIC_API_KEY or \
+    OPENAI_API_KEY connects one";
 
 fn not_configured(config: &Config) -> String {
     match config.wants_playground() {

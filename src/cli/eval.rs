@@ -1,6 +1,7 @@
 use std::io::{Write, stdout};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
@@ -166,9 +167,13 @@ pub fn runtime() -> Result<Runtime, Failure> {
 }
 
 /// Runs evals; what they ask is answered where an LLM is configured.
-fn runner(environment: &Environment, runtime: &Runtime) -> Result<Runner, Failure> {
-    let jury = llm::configured()
-        .map(|judge| Jury::new(judge, KnownAnswers::in_memory(), runtime.handle().clone()));
+pub fn runner(environment: &Environment, runtime: &Runtime) -> Result<Runner, Failure> {
+    let config = config::llm(environment).map_err(|error| Failure::Usage(error.into()))?;
+    let llm = config.as_ref().map(llm::connect).transpose()?;
+    let jury = llm.map(|llm| {
+        let judge = Arc::new(llm.for_one_run());
+        Jury::new(judge, KnownAnswers::in_memory(), runtime.handle().clone())
+    });
     Ok(Runner::new(sandbox(environment)?, jury))
 }
 

@@ -7,25 +7,25 @@ use anyhow::{Context, anyhow};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::eval::{runtime, sandbox};
+use super::eval::{runner, runtime};
 use super::input::{self, Line, RawLine};
 use super::terminal::{say, spinner, visible_line};
 use super::{Explain, Failure};
 use crate::config::Environment;
 use crate::domain::{EvalSource, LabelledTrace, Outcome, RunError, Trace};
 use crate::explain::{self, Explanation, Flip, Mutations, Place, Step, StepKind, Word};
-use crate::llm;
-use crate::run::{Jury, KnownAnswers, Ran, Runner};
+use crate::run::{Ran, Runner};
 use crate::sandbox::{Answers, Sandbox};
 
 /// `iofold eval explain`: the verdict, the lines that ran, the one that decided, and the words of the trace.
 pub fn explain(environment: &Environment, arguments: &Explain) -> Result<(), Failure> {
     let source = input::eval_file(&arguments.eval)?;
     let line = find(&arguments.trace, arguments.id.as_deref())?;
-    let sandbox = sandbox(environment)?;
-    let ran = run(&sandbox, &source, &line.trace)?;
+    let runtime = runtime()?;
+    let runner = runner(environment, &runtime)?;
+    let ran = run(&runner, &source, &line.trace)?;
     let spinner = spinner("looking why");
-    let told = told(&sandbox, &source, &line, &ran, arguments.flip);
+    let told = told(runner.sandbox(), &source, &line, &ran, arguments.flip);
     spinner.finish_and_clear();
     let told = told?;
     match arguments.json {
@@ -85,13 +85,10 @@ fn raw_lines(bytes: &[u8]) -> Vec<RawLine> {
 }
 
 /// The plain run; `judge` is answered where an LLM is configured.
-fn run(sandbox: &Sandbox, source: &EvalSource, trace: &Trace) -> Result<Ran, Failure> {
-    let runtime = runtime()?;
-    let jury = llm::configured()
-        .map(|judge| Jury::new(judge, KnownAnswers::in_memory(), runtime.handle().clone()));
+fn run(runner: &Runner, source: &EvalSource, trace: &Trace) -> Result<Ran, Failure> {
     let mut only = None;
     let traces = std::iter::once(((), trace.to_json()));
-    Runner::new(sandbox.clone(), jury).evaluate_in_order(source, traces, |(), ran| {
+    runner.evaluate_in_order(source, traces, |(), ran| {
         only = Some(ran);
         ControlFlow::Break(())
     });

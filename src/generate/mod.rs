@@ -10,5 +10,8 @@ mod store;
 pub mod written;
 
 pub use job::{EVAL_NAME, attempt_after, generate_eval};
-pub use rules::{CrossValidated, CrossValidation, Generation, InducedEval, Settings, generate};
+pub use rules::{
+    CrossValidated, CrossValidation, Generation, InducedEval, Predicate, Settings, generate,
+    generate_with,
+};
 pub use split::{CROSS_VALIDATE_BELOW, Split, split};

@@ -2,7 +2,30 @@
 //!
 //! In: prompts, whose parts from traces are hostile. Out: JSON of an asked-for shape, which is as hostile, or a
 //! sentence that says why there is none; and what it cost. What was answered before is not asked again: `run` remembers.
+//! Keys go to the configured address alone; prompts and answers go into no log and no error.
+//!
+//! Two APIs are spoken, Anthropic's Messages and OpenAI's chat completions, by small clients of our own: one request
+//! of each is needed, and no library that we found has the raw status with `Retry-After`, both providers' prompt
+//! caches and both ways of asking for a shape.
+//!
+//! The providers' batch endpoints are not used: they are half the price, but promise an answer within a day, and a
+//! trace's score or a candidate's figure waits for it. What belongs together is asked at the same time instead.
 
+mod anthropic;
+mod client;
+mod config;
+mod endpoint;
+mod error;
+mod http;
+mod judge;
+mod ledger;
+mod openai;
+mod price;
+mod shape;
+mod store;
+mod takes;
+
+use std::ops::AddAssign;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,18 +34,35 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 pub use crate::sandbox::protocol::Question;
+pub use client::{Check, Client, Metered, connect};
+pub use config::{LlmConfig, ModelConfig, Provider, Variables};
+pub use error::Error;
+pub use price::{Price, Prices, cost_per_thousand};
+pub use store::usage_of;
 
 /// Why a question was not answered: a sentence for the eval's owner, with what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JudgeError(pub String);
 
+/// What was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether what is asked is true of the text.
+    pub yes: bool,
+    /// Why, in a sentence; empty where none was given. An LLM wrote it.
+    pub reason: String,
+    /// The model that answered: a fallback's name may stand here.
+    pub by: String,
+}
+
 /// An answer to come.
-pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<bool, JudgeError>> + Send + 'a>>;
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Answer, JudgeError>> + Send + 'a>>;
 
 /// An LLM that answers yes or no.
 pub trait Judge: Send + Sync {
-    /// The model that answers. Another one may answer otherwise, so answers are remembered by it.
+    /// The model that is asked first. Another one may answer otherwise, so answers are remembered by it, those of its
+    /// fallback included: the same question keeps its answer.
     fn model(&self) -> &str;
 
     /// Whether what is asked is true of the text.
@@ -30,11 +70,6 @@ pub trait Judge: Send + Sync {
     /// # Errors
     /// It can't be reached, or said neither yes nor no.
     fn answer<'a>(&'a self, question: &'a Question) -> Answering<'a>;
-}
-
-/// The LLM that this process is configured to ask; none can be configured yet.
-pub fn configured() -> Option<Arc<dyn Judge>> {
-    None
 }
 
 /// What a prompt is for; by it the model is chosen.
@@ -47,6 +82,17 @@ pub enum Task {
     Write,
     /// Yes or no for an eval's `judge`.
     Judge,
+}
+
+impl Task {
+    /// As it stands in rows and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Propose => "propose",
+            Self::Write => "write",
+            Self::Judge => "judge",
+        }
+    }
 }
 
 /// What an LLM is asked.
@@ -90,6 +136,25 @@ pub struct Usage {
     pub output_tokens: u64,
     /// US dollars; `None` where a model's price is not known.
     pub cost_usd: Option<f64>,
+}
+
+impl AddAssign for Usage {
+    /// A sum has a cost where each part that took anything has one.
+    fn add_assign(&mut self, other: Self) {
+        self.cost_usd = match (self.calls, other.calls) {
+            (0, _) => other.cost_usd,
+            (_, 0) => self.cost_usd,
+            _ => self
+                .cost_usd
+                .zip(other.cost_usd)
+                .map(|(one, two)| one + two),
+        };
+        self.calls += other.calls;
+        self.input_tokens += other.input_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.cache_written_tokens += other.cache_written_tokens;
+        self.output_tokens += other.output_tokens;
+    }
 }
 
 /// Why a prompt has no answer; each a sentence for the eval's owner, with what to do about it.

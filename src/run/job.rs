@@ -8,7 +8,7 @@ use super::evaluate::{Ran, Runner};
 use super::judge::{Jury, KnownAnswers};
 use super::store::{self, Conditions, KnownOutcome, PendingRun, VersionSource};
 use crate::app::App;
-use crate::domain::{EvalSource, Outcome, WorkspaceId};
+use crate::domain::{Outcome, VersionId, WorkspaceId};
 use crate::jobs::Work;
 use crate::store::now_ms;
 use crate::workspace::Workspace;
@@ -65,7 +65,7 @@ pub async fn run_on(
     let missing = missing
         .map(|(at, (run, _))| (at, run.payload.clone()))
         .collect();
-    for (at, ran) in evaluate_all(app, workspace, version.source.clone(), missing).await? {
+    for (at, ran) in evaluate_all(app, workspace, version, missing).await? {
         let recorded = false;
         found[at] = Some(KnownOutcome { ran, recorded });
     }
@@ -117,26 +117,32 @@ async fn record<'r>(
     Ok(transaction.commit().await?)
 }
 
-/// A workspace's traces are not seen by a worker that has seen another's, and its answers are its own.
-fn runner(app: &App, workspace: &WorkspaceId) -> Runner {
-    let jury = app.judge.as_ref().map(|judge| {
+/// A workspace's traces are not seen by a worker that has seen another's, and its answers are its own. What the
+/// answers take is written down for the eval.
+async fn runner(app: &App, workspace: &WorkspaceId, version: &VersionId) -> anyhow::Result<Runner> {
+    let eval = store::eval_of(&app.db, workspace, version).await?;
+    let jury = app.judge(workspace, eval.as_ref()).map(|judge| {
         let known = KnownAnswers::Rows {
             db: app.db.clone(),
             workspace: workspace.clone(),
         };
-        Jury::new(judge.clone(), known, Handle::current()).until(app.stopping().clone())
+        Jury::new(judge, known, Handle::current())
+            .beside(&app.underway)
+            .until(app.stopping().clone())
     });
-    Runner::new(app.sandbox.for_tenant(workspace.as_str()), jury)
+    let sandbox = app.sandbox.for_tenant(workspace.as_str());
+    Ok(Runner::new(sandbox, jury))
 }
 
 /// Runs traces, each with its place, away from the asynchronous threads, until the service stops.
 async fn evaluate_all(
     app: &App,
     workspace: &WorkspaceId,
-    source: EvalSource,
+    version: &VersionSource,
     traces: Vec<(usize, String)>,
 ) -> anyhow::Result<Vec<(usize, Ran)>> {
-    let (runner, app) = (runner(app, workspace), app.clone());
+    let runner = runner(app, workspace, &version.id).await?;
+    let (app, source) = (app.clone(), version.source.clone());
     let ran = tokio::task::spawn_blocking(move || {
         let mut all = Vec::with_capacity(traces.len());
         runner.evaluate_in_order(&source, traces.into_iter(), |at, ran| {

@@ -1,15 +1,15 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::store;
 use crate::domain::{ErrorKind, Outcome, RunError, WorkspaceId};
-use crate::llm::{Judge, JudgeError, Question};
+use crate::llm::{Answer, Judge, JudgeError, Question};
 use crate::sandbox::{Answers, Reply};
 use crate::store::Db;
 
@@ -22,12 +22,38 @@ const KEPT_MAX: usize = 100_000;
 
 /// Questions that this process asks at the same time, whoever asks.
 static ASKING: Semaphore = Semaphore::const_new(16);
+/// Questions that are being looked up or asked, by workspace, model and [`Answers::key`]: who asks the same meanwhile
+/// waits for the same answer. Cheap to clone; those who share one ask nothing twice at the same time.
+#[derive(Clone, Default)]
+pub struct Underway(Arc<Mutex<BTreeMap<Asked, Arc<Answered>>>>);
+
+type Asked = (String, String, String);
+type Answered = OnceCell<Result<bool, RunError>>;
+
+impl Underway {
+    fn join(&self, asked: &Asked) -> Arc<Answered> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(asked.clone()).or_default().clone()
+    }
+
+    fn leave(&self, asked: &Asked, answered: &Arc<Answered>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another one may be under way by now.
+        if all
+            .get(asked)
+            .is_some_and(|other| Arc::ptr_eq(other, answered))
+        {
+            all.remove(asked);
+        }
+    }
+}
 
 /// Answers what evals ask: from what was answered before, else by an LLM.
 pub struct Jury {
     judge: Arc<dyn Judge>,
     known: KnownAnswers,
     runtime: Handle,
+    underway: Underway,
     answer_within: Duration,
     stopping: CancellationToken,
 }
@@ -73,6 +99,7 @@ impl Jury {
             judge,
             known,
             runtime,
+            underway: Underway::default(),
             answer_within: ANSWER_WITHIN,
             stopping: CancellationToken::new(),
         }
@@ -83,9 +110,27 @@ impl Jury {
         Self { stopping, ..self }
     }
 
+    /// The same, which asks nothing that another one with this `underway` is asking.
+    pub fn beside(self, underway: &Underway) -> Self {
+        let underway = underway.clone();
+        Self { underway, ..self }
+    }
+
     /// Waits for the answer, on a thread that is none of the runtime's.
     pub fn answer(&self, question: &Question) -> Result<bool, RunError> {
-        Ok(self.runtime.block_on(self.find_or_ask(question))?)
+        self.runtime.block_on(self.answer_once(question))
+    }
+
+    /// The answer to the same question at the same time, which is looked up and asked once.
+    async fn answer_once(&self, question: &Question) -> Result<bool, RunError> {
+        let (workspace, model) = (self.known.workspace(), self.judge.model());
+        let key = Answers::key(question);
+        let asked = (workspace.to_owned(), model.to_owned(), key);
+        let answered = self.underway.join(&asked);
+        let find = async || Ok(self.find_or_ask(question).await?);
+        let answer = answered.get_or_init(find).await.clone();
+        self.underway.leave(&asked, &answered);
+        answer
     }
 
     async fn find_or_ask(&self, question: &Question) -> Result<bool, Unanswered> {
@@ -99,10 +144,10 @@ impl Jury {
                 return Err(JudgeError("judge() was not asked: the service ends".to_owned()).into());
             }
         };
-        Ok(self.known.keep(&key, model, answer).await?)
+        Ok(self.known.keep(&key, model, &answer).await?)
     }
 
-    async fn ask(&self, question: &Question) -> Result<bool, JudgeError> {
+    async fn ask(&self, question: &Question) -> Result<Answer, JudgeError> {
         // An error would say that it is closed, which nobody does.
         let _place = ASKING.acquire().await;
         let answered = timeout(self.answer_within, self.judge.answer(question)).await;
@@ -120,6 +165,13 @@ impl KnownAnswers {
         Self::InMemory(Mutex::default())
     }
 
+    fn workspace(&self) -> &str {
+        match self {
+            Self::Rows { workspace, .. } => workspace.as_str(),
+            Self::InMemory(_) => "",
+        }
+    }
+
     async fn find(&self, key: &str, model: &str) -> sqlx::Result<Option<bool>> {
         match self {
             Self::Rows { db, workspace } => store::known_answer(db, workspace, key, model).await,
@@ -131,12 +183,12 @@ impl KnownAnswers {
     }
 
     /// Keeps an answer. Of two to the same question, asked at the same time, both get the first.
-    async fn keep(&self, key: &str, model: &str, answer: bool) -> sqlx::Result<bool> {
+    async fn keep(&self, key: &str, model: &str, answer: &Answer) -> sqlx::Result<bool> {
         match self {
             Self::Rows { db, workspace } => {
                 store::insert_answer(db, workspace, key, model, answer).await?;
                 let kept = store::known_answer(db, workspace, key, model).await?;
-                Ok(kept.unwrap_or(answer))
+                Ok(kept.unwrap_or(answer.yes))
             }
             Self::InMemory(known) => {
                 let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +196,7 @@ impl KnownAnswers {
                     known.clear();
                 }
                 let key = (model.to_owned(), key.to_owned());
-                Ok(*known.entry(key).or_insert(answer))
+                Ok(*known.entry(key).or_insert(answer.yes))
             }
         }
     }

@@ -1,4 +1,5 @@
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::domain::Verdict;
@@ -115,22 +116,30 @@ fn a_failure_to_answer_is_the_outcome() {
     assert_eq!(failure().message, "busy; try later");
 }
 
+fn said(yes: bool) -> Answer {
+    Answer {
+        yes,
+        reason: "it reads so".to_owned(),
+        by: "m".to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn of_two_answers_to_the_same_question_the_first_is_kept() {
     let known = KnownAnswers::in_memory();
     assert_eq!(known.find("k", "m").await.unwrap(), None);
-    assert!(known.keep("k", "m", true).await.unwrap());
-    assert!(known.keep("k", "m", false).await.unwrap());
+    assert!(known.keep("k", "m", &said(true)).await.unwrap());
+    assert!(known.keep("k", "m", &said(false)).await.unwrap());
     assert_eq!(known.find("k", "m").await.unwrap(), Some(true));
 }
 
 #[tokio::test]
 async fn another_models_answers_are_not_taken_from_memory_which_has_a_bound() {
     let known = KnownAnswers::in_memory();
-    known.keep("k", "m", true).await.unwrap();
+    known.keep("k", "m", &said(true)).await.unwrap();
     assert_eq!(known.find("k", "another").await.unwrap(), None);
     for at in 0..KEPT_MAX {
-        known.keep(&at.to_string(), "m", true).await.unwrap();
+        known.keep(&at.to_string(), "m", &said(true)).await.unwrap();
     }
     let KnownAnswers::InMemory(kept) = &known else {
         panic!("it is in memory");
@@ -175,4 +184,70 @@ async fn a_service_that_stops_waits_for_no_answer() {
     let (question, stop) = (question("a"), async { stopping.cancel() });
     let (answer, ()) = tokio::join!(jury.find_or_ask(&question), stop);
     assert!(answer.unwrap_err().to_string().contains("service ends"));
+}
+
+/// Answers when it is told to, and counts.
+struct Waits {
+    asked: AtomicUsize,
+    gate: Semaphore,
+    fails: bool,
+}
+
+impl Judge for Waits {
+    fn model(&self) -> &str {
+        "waits"
+    }
+
+    fn answer<'a>(&'a self, _: &'a Question) -> crate::llm::Answering<'a> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async {
+            let _pass = self.gate.acquire().await;
+            match self.fails {
+                true => Err(JudgeError("busy".to_owned())),
+                false => Ok(said(true)),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_same_question_at_the_same_time_is_asked_once_and_all_get_what_became_of_it() {
+    for fails in [false, true] {
+        let judge = Arc::new(Waits {
+            asked: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+            fails,
+        });
+        let underway = Underway::default();
+        let jury = || {
+            let known = KnownAnswers::in_memory();
+            Jury::new(judge.clone(), known, Handle::current()).beside(&underway)
+        };
+        let (here, there, same) = (jury(), jury(), question("a"));
+        let open = async {
+            while judge.asked.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            judge.gate.add_permits(100);
+        };
+        let (one, two, three, ()) = tokio::join!(
+            here.answer_once(&same),
+            here.answer_once(&same),
+            there.answer_once(&same),
+            open
+        );
+        assert_eq!(one.is_err(), fails);
+        assert_eq!((&one, &one), (&two, &three));
+        assert_eq!(judge.asked.load(Ordering::SeqCst), 1);
+        assert!(
+            underway.0.lock().unwrap().is_empty(),
+            "nothing is left behind"
+        );
+        here.answer_once(&question("b")).await.ok();
+        assert_eq!(
+            judge.asked.load(Ordering::SeqCst),
+            2,
+            "another one is asked"
+        );
+    }
 }

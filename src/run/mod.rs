@@ -17,5 +17,5 @@ mod store;
 
 pub use evaluate::{Ran, Runner, repeat};
 pub use job::{run_evals, run_on};
-pub use judge::{Jury, KnownAnswers, QUESTIONS_MAX};
+pub use judge::{Jury, KnownAnswers, QUESTIONS_MAX, Underway};
 pub use store::{AGAIN_AFTER_MS, PendingRun, VersionSource, find_payload, find_source};

@@ -7,8 +7,9 @@ use sqlx::{Any, AssertSqlSafe, Executor, Row};
 use super::evaluate::Ran;
 use super::judge::QUESTIONS_MAX;
 use crate::domain::{
-    ErrorKind, EvalSource, Outcome, RunError, TraceId, Verdict, VersionId, WorkspaceId,
+    ErrorKind, EvalId, EvalSource, Outcome, RunError, TraceId, Verdict, VersionId, WorkspaceId,
 };
+use crate::llm::Answer;
 use crate::sandbox::receipt::{ENGINE, Receipt, SCHEMA, canonical, hash};
 use crate::sandbox::{Limits, interpreter};
 use crate::store::{Db, now_ms, with_session};
@@ -342,20 +343,37 @@ pub async fn insert_answer(
     workspace: &WorkspaceId,
     key: &str,
     model: &str,
-    answer: bool,
+    answer: &Answer,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into judge_answers (workspace_id, question_hash, model, answer)
-         values ($1, $2, $3, $4)
+        "insert into judge_answers (workspace_id, question_hash, model, answer, reason, answered_by)
+         values ($1, $2, $3, $4, $5, $6)
          on conflict (workspace_id, question_hash, model) do nothing",
     )
     .bind(workspace.as_str())
     .bind(key)
     .bind(model)
-    .bind(i64::from(answer))
+    .bind(i64::from(answer.yes))
+    .bind(answer.reason.as_str())
+    .bind(answer.by.as_str())
     .execute(db.pool())
     .await
     .map(drop)
+}
+
+/// The eval that a version is of.
+pub async fn eval_of(
+    db: &Db,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+) -> sqlx::Result<Option<EvalId>> {
+    let row = sqlx::query("select eval_id from eval_versions where workspace_id = $1 and id = $2")
+        .bind(workspace.as_str())
+        .bind(version.as_str())
+        .fetch_optional(db.pool())
+        .await?;
+    row.map(|row| Ok(row.try_get::<String, _>("eval_id")?.into()))
+        .transpose()
 }
 
 /// The source of that hash, of whatever workspace: for replaying, by whoever may read the database.

@@ -57,8 +57,8 @@ const MOST_WORKERS: usize = 16;
 const AHEAD: usize = 4;
 
 /// What an eval's owner reads where it asks and nobody answers.
-const NO_LLM: &str = "judge() can't answer: no LLM is configured. ANTHROPIC_API_KEY or OPENAI_API_KEY will \
-    connect one; this version of iofold does not read them yet";
+const NO_LLM: &str = "judge() can't answer: no LLM is configured. Set ANTHROPIC_API_KEY or OPENAI_API_KEY to \
+    connect one";
 
 /// Limits for one call.
 #[derive(Clone, Debug)]

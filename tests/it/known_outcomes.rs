@@ -5,16 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use iofold::app::{self, App, Service};
 use iofold::domain::{EvalSource, Outcome, Verdict, WorkspaceId};
-use iofold::llm::{Answering, Judge, JudgeError, Question};
+use iofold::llm::{
+    Answer, Answering, Judge, JudgeError, Question, Task, cost_per_thousand, usage_of,
+};
 use iofold::playground::langfuse::Apis;
 use iofold::run::{self, PendingRun, VersionSource};
 use iofold::sandbox::interpreter;
 use iofold::sandbox::receipt::hash;
 use iofold::score;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::cli::{run as fed, stderr};
+use crate::llm_standin::{Llm, Reply};
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::iofold;
@@ -25,6 +28,7 @@ on_both_databases!(
     versions_of_the_same_text_share_outcomes_and_other_texts_do_not,
     what_the_run_room_ran_is_scored_without_another_run,
     an_answer_of_judge_is_part_of_the_stored_outcome,
+    what_a_version_asks_is_asked_of_the_configured_llm_and_counted_for_its_eval,
     what_the_clock_did_is_no_outcome_for_another_version,
     after_a_change_of_interpreter_labelled_traces_run_again,
     what_the_service_stored_is_replayed_from_its_database,
@@ -52,8 +56,16 @@ impl Still {
     }
 
     async fn with_traces_and_judge(database: Database, judge: Option<Arc<dyn Judge>>) -> Self {
+        Self::with_settings(database, judge, &[]).await
+    }
+
+    async fn with_settings(
+        database: Database,
+        judge: Option<Arc<dyn Judge>>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let set = recorded("wow_grounded", TRACES);
-        let stage = Stage::set(database, Apis::Both, set, &[]).await;
+        let stage = Stage::set(database, Apis::Both, set, settings).await;
         let running = stage.start().await;
         stage.release(TRACES).await;
         let stored = || async {
@@ -219,7 +231,11 @@ impl Judge for Yes {
         Box::pin(async {
             match self.1.load(Ordering::SeqCst) {
                 true => Err(JudgeError("it is out of order".to_owned())),
-                false => Ok(true),
+                false => Ok(Answer {
+                    yes: true,
+                    reason: String::new(),
+                    by: "yes".to_owned(),
+                }),
             }
         })
     }
@@ -253,6 +269,26 @@ async fn an_answer_of_judge_is_part_of_the_stored_outcome(database: Database) {
     assert_eq!(still.run(&other).await.1, 2 * ALL);
     assert_eq!(judge.0.load(Ordering::SeqCst), ALL);
     assert_replayed_from_the_database(&still, 3 * TRACES).await;
+}
+
+async fn what_a_version_asks_is_asked_of_the_configured_llm_and_counted_for_its_eval(
+    database: Database,
+) {
+    let yes = json!({"reason": "It is.", "answer": "yes"});
+    let llm = Llm::answering(move |_| Reply::Json(yes.clone())).await;
+    let variables = llm.environment();
+    let settings = variables.iter().map(|(name, value)| (&**name, &**value));
+    let settings: Vec<_> = settings.collect();
+    let still = Still::with_settings(database, None, &settings).await;
+    let version = still.version("v1", ASKING, "retired").await;
+    let (outcomes, _) = still.run(&version).await;
+    let passed = |outcome: &Outcome| outcome.verdict() == Some(Verdict::Pass);
+    assert!(outcomes.iter().all(passed), "{outcomes:?}");
+    let used = usage_of(&still.app().db, &here(), &"e".into(), Task::Judge).await;
+    let used = used.expect("it is read");
+    assert_eq!((used.calls, llm.requests().len() as u64), (ALL, ALL));
+    let cost = cost_per_thousand(&used, ALL).expect("it is known");
+    assert!(cost > 0.0 && cost < 10.0, "{cost}");
 }
 
 async fn what_the_clock_did_is_no_outcome_for_another_version(database: Database) {

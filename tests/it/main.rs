@@ -9,6 +9,8 @@ mod flow;
 mod handover;
 mod judge;
 mod known_outcomes;
+mod llm;
+mod llm_standin;
 mod migrations;
 mod receipts;
 mod refusals;

@@ -74,17 +74,14 @@ fn helpers(fragments: &[Fragment]) -> BTreeSet<Helper> {
 }
 
 fn imports(fragments: &[Fragment]) -> Vec<String> {
-    let mut modules: BTreeSet<&str> = fragments
+    let mut all: BTreeSet<String> = fragments
         .iter()
         .flat_map(|fragment| fragment.imports.clone())
         .collect();
     if helpers(fragments).into_iter().any(Helper::uses_re) {
-        modules.insert("re");
+        all.insert("import re".to_owned());
     }
-    modules
-        .into_iter()
-        .map(|module| format!("import {module}"))
-        .collect()
+    all.into_iter().collect()
 }
 
 fn constants(fragments: &[Fragment]) -> Vec<String> {

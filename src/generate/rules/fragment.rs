@@ -1,14 +1,15 @@
 //! How one condition reads in Python and in words.
 
 use super::helpers::Helper;
-use super::measure::Condition;
+use super::measure::{Condition, Measure};
 use super::python::assignment;
 use super::spoken::{Value, spoken};
 use crate::domain::Class;
 
 /// One condition's part of an eval.
 pub struct Fragment {
-    pub imports: Vec<&'static str>,
+    /// Import statements.
+    pub imports: Vec<String>,
     pub helpers: Vec<Helper>,
     /// Written above the functions.
     pub constants: Vec<String>,
@@ -51,7 +52,7 @@ pub fn fragment(condition: &Condition, when_met: Class) -> Fragment {
         }
     };
     Fragment {
-        imports: spoken.imports,
+        imports: imports(&spoken.imports, condition),
         helpers: spoken.helpers,
         constants,
         functions: spoken.functions,
@@ -61,6 +62,17 @@ pub fn fragment(condition: &Condition, when_met: Class) -> Fragment {
         reasons,
         clauses,
     }
+}
+
+fn imports(modules: &[&str], condition: &Condition) -> Vec<String> {
+    let mut all: Vec<_> = modules
+        .iter()
+        .map(|module| format!("import {module}"))
+        .collect();
+    if let Measure::Written(predicate) = &condition.measure {
+        all.extend(predicate.imports());
+    }
+    all
 }
 
 fn in_order(

@@ -18,16 +18,19 @@ mod helpers;
 mod induce;
 mod json;
 mod measure;
-mod python;
+mod predicate;
+pub(super) mod python;
 mod reading;
 mod search;
 mod spoken;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trajectory;
 mod validate;
 mod vocabulary;
 
-pub use induce::{Generation, InducedEval, Settings, generate};
+pub use induce::{Generation, InducedEval, Settings, generate, generate_with};
+pub use predicate::Predicate;
 pub use reading::says_nothing;
 pub use validate::{CrossValidated, CrossValidation};

@@ -86,6 +86,8 @@ pub struct Reading<'a> {
     pub sources: BTreeMap<Source, Material>,
     /// The texts of each metadata field that has some, as [`key_words`].
     pub references: BTreeMap<String, Vec<Vec<String>>>,
+    /// What written predicates said of it, by name.
+    pub written: BTreeMap<String, bool>,
 }
 
 impl<'a> Reading<'a> {
@@ -104,6 +106,7 @@ impl<'a> Reading<'a> {
             fenced: json::is_fenced(answer),
             sources: sources(trace),
             references: references(trace),
+            written: BTreeMap::new(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 mod format;
 mod relations;
+mod trajectory;
 
-use super::constraints;
 use super::helpers::Helper;
 use super::measure::Measure;
 use super::python::{self, assignment, literal, raw_literal};
@@ -93,7 +93,9 @@ pub fn spoken(measure: &Measure) -> Spoken {
         Measure::ToolCalls => tool_calls(),
         Measure::FailedCalls => failed_calls(),
         Measure::Uses(tool) => uses(tool),
-        Measure::Constraints => constraints::spoken(),
+        Measure::Trajectory(measure) => trajectory::trajectory(measure),
+        Measure::Written(predicate) => predicate.spoken(),
+        Measure::Constraints(chosen) => chosen.spoken(),
     }
 }
 

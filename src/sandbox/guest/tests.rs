@@ -98,6 +98,22 @@ fn large_images_make_room_for_each_other() {
 }
 
 #[test]
+fn an_image_that_grew_and_was_written_to_leaves_nothing_to_those_that_follow() {
+    let mut guest = guest();
+    let large = "TABLE = [str(n) * 3 for n in range(400_000)]\n\ndef evaluate(trace):\n    TABLE.reverse()\n    return True, TABLE[0]\n";
+    let small = |n: usize| format!("def evaluate(trace):\n    return True, str({n})\n");
+    for _ in 0..2 {
+        let said = done(&mut guest, large, TRACE).result.unwrap().1;
+        assert_eq!(said, "399999".repeat(3));
+        for n in 0..=images::IMAGES {
+            let said = done(&mut guest, &small(n), TRACE).result.unwrap().1;
+            assert_eq!(said, n.to_string());
+            assert_eq!(guest.images.changed_bytes(), 0);
+        }
+    }
+}
+
+#[test]
 fn a_patterns_compilation_is_in_the_image() {
     let mut guest = guest();
     let pattern = "(".to_owned() + &["alpha+", "b.?ta", "[c-f]{2,9}"].repeat(20).join("|") + ")";

@@ -7,7 +7,10 @@ use iofold::sandbox::protocol::{Frames, Greeting, Question, Ready};
 use iofold::sandbox::walls::{Wall, WallState};
 use iofold::sandbox::{Answers, Reply, SandboxError};
 
+use tracing::Level;
+
 use super::*;
+use crate::support::logs::logged;
 
 /// What every fake starts with.
 const START: &str = r#"#!/usr/bin/env python3
@@ -116,18 +119,6 @@ fn a_worker_that_can_not_start_says_why() {
     assert_eq!(message, format!("a sandbox worker can't start: {reason}"));
 }
 
-/// What is logged while `act` runs on this thread.
-fn logged(act: impl FnOnce()) -> String {
-    let log = tempfile::NamedTempFile::new().expect("a file");
-    let to = log.reopen().expect("it is there");
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(std::sync::Mutex::new(to))
-        .finish();
-    tracing::subscriber::with_default(subscriber, act);
-    fs::read_to_string(log.path()).expect("it is text")
-}
-
 #[test]
 fn a_wall_that_is_missing_is_told_once_with_its_cost_and_the_counts_at_the_end() {
     let walls = [Wall::NoCapabilities, Wall::Seccomp].map(|wall| WallState {
@@ -144,7 +135,7 @@ fn a_wall_that_is_missing_is_told_once_with_its_cost_and_the_counts_at_the_end()
     let fake = Fake::new(&format!(
         "host.sendall(bytes({greeting:?}))\njob()\nsys.exit(3)"
     ));
-    let log = logged(|| {
+    let (log, ()) = logged(Level::INFO, || {
         let sandbox = fake.open().expect("it greets");
         assert_eq!(kind(&call(&sandbox)), Some(ErrorKind::Host));
     });

@@ -1,5 +1,6 @@
 //! What the tests share: databases, ports, folders.
 
+pub mod logs;
 pub mod postgres;
 pub mod process;
 pub mod signed;

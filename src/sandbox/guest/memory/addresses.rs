@@ -132,6 +132,7 @@ impl Addresses {
             let at = self.start().add(end).cast();
             rustix::mm::mmap_anonymous(at, from - end, ProtFlags::empty(), flags)?;
         }
+        self.forget_bits(end / PAGE..from / PAGE);
         self.accessible.store(end, Ordering::Relaxed);
         Ok(())
     }
