@@ -5,14 +5,11 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
-use super::constraints::Chosen;
 use super::json::{Kind, Shape};
 use super::measure::{Claim, Format, Match, Measure, Scale};
 use super::predicate::Predicate;
 use super::reading::{Reading, Source};
-use super::search::Training;
 use super::text::pattern;
-use super::trajectory::{self, PROMISES, Trajectory};
 use super::vocabulary::{ENDINGS, PATTERNS, PHRASE_LISTS};
 use crate::domain::Class;
 
@@ -162,9 +159,7 @@ fn relations(readings: &[Reading<'_>]) -> Vec<Column> {
     let matching = fields
         .into_iter()
         .flat_map(|field| to_references(readings, field));
-    let constraints = Chosen::by_requests(readings).map(Measure::Constraints);
-    let form = std::iter::once(Measure::Format(Format::Json))
-        .chain(constraints)
+    let form = [Measure::Format(Format::Json), Measure::Constraints]
         .map(|measure| column(readings, measure, RELATION, Some(Class::Fail)));
     grounded.chain(matching).chain(form).collect()
 }
@@ -213,45 +208,10 @@ fn tools(readings: &[Reading<'_>]) -> Vec<Column> {
         .flat_map(|reading| &reading.trace.tool_calls)
         .map(|call| call.name.as_str())
         .collect();
-    if names.is_empty() {
-        return Vec::new();
-    }
-    let used = names
+    names
         .into_iter()
-        .map(|name| column(readings, Measure::Uses(name.to_owned()), SIZE, None));
-    used.chain(trajectories(readings)).collect()
-}
-
-/// What agents did on their way; what always went wrong where it happened is a kind of its own.
-fn trajectories(readings: &[Reading<'_>]) -> Vec<Column> {
-    use Trajectory::*;
-    let faults = [
-        UnaskedChanges,
-        ClaimsChange,
-        Repeats,
-        LongestRun,
-        LeftFailing,
-        Unanswered,
-    ];
-    let others = [Changes, EndsOnChange, DifferentTools, HandsOver, UserTurns];
-    let faults = faults.map(|fault| (Measure::Trajectory(fault), KIND, Some(Class::Pass)));
-    let others = others.map(|other| (Measure::Trajectory(other), SIZE, None));
-    let orders = trajectory::orders(readings, least_traces(readings.len()))
-        .into_iter()
-        .map(|order| (Measure::Trajectory(order), PHRASE, None));
-    let promises = (Measure::SaysAny(&PROMISES), KIND, Some(Class::Pass));
-    let all = faults
-        .into_iter()
-        .chain(others)
-        .chain(orders)
-        .chain([promises]);
-    all.map(|(measure, price, low_is)| column(readings, measure, price, low_is))
+        .map(|name| column(readings, Measure::Uses(name.to_owned()), SIZE, None))
         .collect()
-}
-
-/// In how many traces what is learnt from them must occur.
-fn least_traces(count: usize) -> usize {
-    MIN_PHRASE_TRACES.max((MIN_PHRASE_SHARE * count as f64) as usize)
 }
 
 /// What written predicates said. People know what they ask for, so that they cost as little as a relation.
@@ -271,7 +231,7 @@ fn phrases(readings: &[Reading<'_>]) -> Vec<Column> {
             traces_with.entry(phrase).or_default().push(index);
         }
     }
-    let least = least_traces(readings.len());
+    let least = MIN_PHRASE_TRACES.max((MIN_PHRASE_SHARE * readings.len() as f64) as usize);
     let common = |traces: &Vec<usize>| (least..readings.len()).contains(&traces.len());
     let mut longest: BTreeMap<Vec<usize>, String> = BTreeMap::new();
     for (phrase, traces) in traces_with.into_iter().filter(|(_, traces)| common(traces)) {
@@ -312,19 +272,17 @@ static SHOWN_FIELD: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#""([A-Za-z_][A-Za-z0-9_ -]{0,39})" *:"#));
 
 /// JSON with the fields that the passing answers among `training` share: learnt from labels, so anew for each fold.
-pub fn format_columns(readings: &[Reading<'_>], training: Training<'_>) -> Vec<Column> {
-    let passing = training
-        .iter()
-        .filter(|example| example.class == Class::Pass);
+pub fn format_columns(readings: &[Reading<'_>], training: &[(usize, Class)]) -> Vec<Column> {
+    let passing = training.iter().filter(|(_, class)| *class == Class::Pass);
     let objects: Vec<_> = passing
-        .filter_map(|example| fields_of(&readings[example.trace]))
+        .filter_map(|(index, _)| fields_of(&readings[*index]))
         .collect();
     let Some(shared) = shared_fields(&objects).filter(|fields| !fields.is_empty()) else {
         return Vec::new();
     };
     let stated = training
         .iter()
-        .all(|example| shows(&readings[example.trace], &shared));
+        .all(|(index, _)| shows(&readings[*index], &shared));
     let price = if stated {
         RELATION - 0.1
     } else {

@@ -1,191 +1,133 @@
 //! Constraints that a request states in the usual words, and answers can be counted by.
 
-mod table;
-
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use self::table::{Constraint, LISTED, NUMBER, QUOTED, ROWS, Usual};
-use super::python::list;
-use super::reading::Reading;
+use super::helpers::Helper;
+use super::python::raw_literal;
 use super::spoken::{Spoken, Value, flag};
-use super::text::{NUMBER_WORDS, pattern, strip};
+use super::text::{NUMBER_WORDS, pattern};
 use crate::domain::Trace;
 
-/// So many fit on a page beside the code that reads them.
-const MAX_ROWS: usize = 14;
-/// Requests that state so many kinds of constraints will state others too.
-const VARIED: usize = 6;
+/// What is asked for, where at least; how the request says so (in lower case, the number as a group, if it names
+/// one); and what is counted in the answer. Without a number, one is the least and none the most.
+const CONSTRAINTS: &[(bool, &str, &str)] = &[
+    (
+        false,
+        r"(?:no|any|without|use|using|of) commas|avoid[a-z ]* commas?",
+        r",",
+    ),
+    (
+        false,
+        r"lowercase|(?:no|without|without using) capital letters",
+        r"[A-Z]",
+    ),
+    (
+        false,
+        r"(?:english,? and )in all capital|only capital|all caps",
+        r"[a-z]",
+    ),
+    (true, r"6 asterisk", r"\*{6}"),
+    (true, r"double angular brackets", r"<<[^>\n]+>>"),
+    (true, r"at least NUMBER placeholders?", r"\[[^\]\n]+\]"),
+    (
+        true,
+        r"at least NUMBER words|NUMBER or more words",
+        r"[^ \n]+",
+    ),
+    (false, r"(?:less|fewer|more) than NUMBER words", r"[^ \n]+"),
+    (true, r"at least NUMBER sentences", r"[.!?]+"),
+    (false, r"(?:less|fewer) than NUMBER sentences", r"[.!?]+"),
+    (
+        true,
+        r"(?:highlight|italicize) at least NUMBER",
+        r"\*[^*\n]+\*",
+    ),
+    (true, r"NUMBER bullet", r"(?m)^[ \t]*[-*] "),
+    (false, r"exactly NUMBER bullet", r"(?m)^[ \t]*[-*] "),
+];
 
-/// Which constraints are looked at: places in the table, ascending.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chosen(Vec<usize>);
+/// What stands for NUMBER; a word that is none states nothing.
+const NUMBER: &str = "([0-9]{1,6}|[a-z]+)";
 
-impl Chosen {
-    /// Those that the most requests state; where requests vary, filled up with the commonest others.
-    ///
-    /// `None` where no request states any.
-    pub fn by_requests(readings: &[Reading<'_>]) -> Option<Self> {
-        let mut stated = vec![0usize; ROWS.len()];
-        for reading in readings {
-            let request = request(reading.trace);
-            for (count, row) in stated.iter_mut().zip(COMPILED.iter()) {
-                *count += usize::from(row.ask.is_match(&request));
-            }
-        }
-        let seen = stated.iter().filter(|count| **count > 0).count();
-        let mut rows: Vec<usize> = (0..ROWS.len()).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(stated[*row]));
-        rows.truncate(if seen < VARIED { seen } else { MAX_ROWS });
-        rows.sort_unstable();
-        (!rows.is_empty()).then_some(Self(rows))
-    }
-
-    /// Whether its Python leaves no room for another condition's.
-    pub fn fills_a_page(&self) -> bool {
-        self.0.iter().any(|row| !ROWS[*row].is_plain())
-    }
-
-    /// Whether the answer follows those that the request states; one that states none is followed.
-    pub fn followed(&self, trace: &Trace) -> bool {
-        let request = request(trace);
-        let answer = strip(&trace.output_text);
-        let rows = self.0.iter().map(|row| &COMPILED[*row]);
-        rows.into_iter()
-            .all(|row| row.is_followed(&request, answer))
-    }
-
-    /// How the measure reads in Python and in words.
-    pub fn spoken(&self) -> Spoken {
-        let rows: Vec<&Constraint> = self.0.iter().map(|row| &ROWS[*row]).collect();
-        let (constants, functions) = if self.fills_a_page() {
-            counted(&rows)
-        } else {
-            alone(&rows)
-        };
-        Spoken {
-            imports: vec!["re"],
-            constants,
-            functions,
-            setup: vec![
-                "breach = broken(trace[\"input_text\"].lower(), trace[\"output_text\"].strip())"
-                    .to_owned(),
-            ],
-            ..Spoken::new(value())
-        }
-    }
-}
-
-/// "20 to 30 sentences" states two limits.
-static RANGE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(&format!("{NUMBER}(?: to | or |-){NUMBER}( [a-z]+)")));
-
-/// The request in lower case, with each range as two limits.
-fn request(trace: &Trace) -> String {
-    let lower = trace.input_text.to_lowercase();
-    let limits = "at least ${1}${3} and at most ${2}${3}";
-    RANGE.replace_all(&lower, limits).into_owned()
-}
-
-struct Compiled {
-    usual: Usual,
-    ask: Regex,
-    counted: &'static str,
-    /// Where `counted` needs no words of the request.
-    fixed: Option<Regex>,
-}
-
-static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
-    let compiled = |row: &Constraint| Compiled {
-        usual: row.usual,
-        ask: python_pattern(&row.ask.replace("LIMIT", &limit()).replace("LISTED", LISTED)),
-        counted: row.counted,
-        fixed: (!row.counted.contains("SAID")).then(|| python_pattern(row.counted)),
+static COMPILED: LazyLock<Vec<(bool, Regex, Regex)>> = LazyLock::new(|| {
+    let compiled = |(at_least, ask, counted): &(bool, &str, &str)| {
+        (
+            *at_least,
+            pattern(&ask.replace("NUMBER", NUMBER)),
+            pattern(counted),
+        )
     };
-    ROWS.iter().map(compiled).collect()
+    CONSTRAINTS.iter().map(compiled).collect()
 });
 
-static QUOTED_PART: LazyLock<Regex> = LazyLock::new(|| python_pattern(QUOTED));
-
-/// Python's `\Z` is this crate's `\z`.
-fn python_pattern(text: &str) -> Regex {
-    pattern(&text.replace(r"\Z", r"\z"))
-}
-
-fn limit() -> String {
-    table::LIMIT.replace("{NUMBER}", NUMBER)
-}
-
-impl Compiled {
-    fn is_followed(&self, request: &str, answer: &str) -> bool {
-        self.ask.captures_iter(request).all(|stated| {
-            let limit = stated
-                .name("limit")
-                .map_or(self.usual.limit(), |limit| limit.as_str());
-            phrases(&stated)
-                .iter()
-                .all(|said| allows(limit, self.count(said, answer)))
-        })
-    }
-
-    fn count(&self, said: &str, answer: &str) -> usize {
-        let regex = match &self.fixed {
-            Some(fixed) => Cow::Borrowed(fixed),
-            None => Cow::Owned(python_pattern(
-                &self.counted.replace("SAID", &any_case(said)),
-            )),
+/// Whether the answer follows all constraints that the request states; one that states none is followed.
+pub fn followed(trace: &Trace) -> bool {
+    let request = trace.input_text.to_lowercase();
+    COMPILED.iter().all(|(at_least, ask, counted)| {
+        let Some(limit) = ask
+            .captures(&request)
+            .and_then(|stated| limit(&stated, *at_least))
+        else {
+            return true;
         };
-        regex.find_iter(answer).count()
+        let count = counted.find_iter(&trace.output_text).count();
+        if *at_least {
+            count >= limit
+        } else {
+            count <= limit
+        }
+    })
+}
+
+fn limit(stated: &Captures<'_>, at_least: bool) -> Option<usize> {
+    if stated.len() == 1 {
+        return Some(usize::from(at_least));
     }
+    let word = stated.iter().skip(1).flatten().last()?.as_str();
+    word.parse()
+        .ok()
+        .or_else(|| NUMBER_WORDS.split(' ').position(|number| number == word))
 }
 
-/// Python's `(?i:…)` takes the dotted and the dotless i for one letter, this crate does not.
-fn any_case(said: &str) -> String {
-    regex::escape(said).replace(['i', 'İ', 'ı'], "[iİı]")
-}
+const LIMIT: &str = r#"def limit(stated, at_least):
+    """How many are asked for; None where a word is no number."""
+    if stated.lastindex is None:
+        return 1 if at_least else 0
+    word, digits = stated[stated.lastindex], words(NUMBER_WORDS)
+    if word in digits:
+        return digits.index(word)
+    return int(word) if re.match(r"[0-9]", word) else None"#;
 
-/// The words of the request that the answer is searched for; one that is empty where it needs none.
-fn phrases<'r>(stated: &Captures<'r>) -> Vec<&'r str> {
-    let listed = stated.name("listed").map_or("", |listed| listed.as_str());
-    let quoted: Vec<&str> = QUOTED_PART
-        .captures_iter(listed)
-        .filter_map(|found| found.get(1))
-        .map(|part| part.as_str())
-        .collect();
-    if quoted.is_empty() {
-        return vec![stated.name("said").map_or("", |said| said.as_str())];
-    }
-    quoted
-}
+const BROKEN: &str = r#"def broken(request, answer):
+    """The first constraint that the request states and the answer breaks, or None."""
+    for at_least, ask, counted in CONSTRAINTS:
+        stated = re.search(ask.replace("NUMBER", NUMBER), request.lower())
+        wanted = limit(stated, at_least) if stated else None
+        count = len(re.findall(counted, answer))
+        if wanted is not None and (count < wanted if at_least else count > wanted):
+            return stated[0]
+    return None"#;
 
-static NUMBER_PART: LazyLock<Regex> = LazyLock::new(|| pattern(NUMBER));
-static MOST: LazyLock<Regex> = LazyLock::new(|| pattern(AT_MOST));
-
-const AT_MOST: &str = "most|no more|less|fewer";
-
-/// Whether a limit such as "no more than five" allows a count.
-fn allows(limit: &str, count: usize) -> bool {
-    let word = NUMBER_PART.find(limit).map_or("", |number| number.as_str());
-    let named = NUMBER_WORDS.split(' ').position(|number| number == word);
-    let number = named.or_else(|| word.parse().ok()).unwrap_or(0);
-    if MOST.is_match(limit) {
-        let below = limit.starts_with("less") || limit.starts_with("fewer");
-        count + usize::from(below) <= number
-    } else if limit.contains("exactly") {
-        count == number
-    } else {
-        count >= number + usize::from(limit.starts_with("more"))
+/// How the measure reads in Python and in words.
+pub fn spoken() -> Spoken {
+    Spoken {
+        imports: vec!["re"],
+        helpers: vec![Helper::NumberWords, Helper::Words],
+        constants: vec![format!("NUMBER = {}", raw_literal(NUMBER)), table()],
+        functions: vec![LIMIT.to_owned(), BROKEN.to_owned()],
+        setup: vec!["breach = broken(trace[\"input_text\"], trace[\"output_text\"])".to_owned()],
+        ..Spoken::new(value())
     }
 }
 
 fn value() -> Value {
     flag(
-        ["not breach", "breach"],
+        ["breach is None", "breach is not None"],
         [
             "\"it follows what the request asks for\"",
-            "f\"it does not follow {breach}\"",
+            "f\"it does not follow: {breach}\"",
         ],
         [
             "follows the constraints that its request states",
@@ -194,76 +136,15 @@ fn value() -> Value {
     )
 }
 
-const BROKEN_ALONE: &str = r#"def broken(request, answer):
-    """The first constraint that the request states and the answer breaks, or None."""
-    for wanted, ask, pattern in CONSTRAINTS:
-        stated = re.search(ask, request)
-        if stated and bool(re.search(pattern, answer)) != wanted:
-            return f"“{stated[0].strip()}”"
-    return None"#;
-
-/// Constraints that name neither words nor numbers.
-fn alone(rows: &[&Constraint]) -> (Vec<String>, Vec<String>) {
-    let comment = "# Whether it is wanted, how a request says so, and what it looks like.";
-    let wanted = |row: &Constraint| match row.usual {
-        Usual::Some => "True",
-        Usual::None | Usual::Stated => "False",
+fn table() -> String {
+    let line = |(at_least, ask, counted): &(bool, &str, &str)| {
+        let at_least = if *at_least { "True" } else { "False" };
+        format!(
+            "    ({at_least}, {}, {}),\n",
+            raw_literal(ask),
+            raw_literal(counted)
+        )
     };
-    let constants = vec![comment.to_owned(), table(rows, wanted)];
-    (constants, vec![BROKEN_ALONE.to_owned()])
-}
-
-const ALLOWS: &str = r#"def allows(limit, count):
-    """Whether a limit such as "no more than five" allows a count."""
-    word = re.search(NUMBER, limit)[0]
-    number = int(word) if word.isdecimal() else WORDS.split("|").index(word)
-    if re.search("AT_MOST", limit):
-        return count <= number - limit.startswith(("less", "fewer"))
-    if "exactly" in limit:
-        return count == number
-    return count >= number + limit.startswith("more")"#;
-
-const BROKEN: &str = r#"def broken(request, answer):
-    """The first constraint that the request states and the answer breaks, or None."""
-    request = re.sub(RANGE, r"at least \1\3 and at most \2\3", request)
-    for usual, ask, counted in CONSTRAINTS:
-        ask = ask.replace("LIMIT", LIMIT).replace("LISTED", LISTED)
-        for stated in re.finditer(ask, request):
-            named = {"limit": usual, "said": "", **stated.groupdict()}
-            for said in re.findall(QUOTED, named.get("listed", "")) or [named["said"]]:
-                wanted = counted.replace("SAID", re.escape(said))
-                count = len(re.findall(wanted, answer))
-                if not allows(named["limit"], count):
-                    return f"“{stated[0][-80:].strip()}” ({count} found)"
-    return None"#;
-
-/// Constraints of all kinds.
-fn counted(rows: &[&Constraint]) -> (Vec<String>, Vec<String>) {
-    let comment =
-        "# The usual limit, how a request asks for it, and what is counted in the answer.";
-    let usual = |row: &Constraint| match row.usual {
-        Usual::None => "\"exactly zero\"",
-        Usual::Some => "\"at least one\"",
-        Usual::Stated => "None",
-    };
-    let constants = vec![
-        format!("WORDS = \"{}\"", NUMBER_WORDS.replace(' ', "|")),
-        "NUMBER = \"([0-9]{1,6}|\" + WORDS + \")\"".to_owned(),
-        format!("LIMIT = f\"{}\"", table::LIMIT),
-        "RANGE = f\"{NUMBER}(?: to | or |-){NUMBER}( [a-z]+)\"".to_owned(),
-        format!("QUOTED = r\"{QUOTED}\""),
-        format!("LISTED = r\"{LISTED}\""),
-        comment.to_owned(),
-        table(rows, usual),
-    ];
-    let allows = ALLOWS.replace("AT_MOST", AT_MOST);
-    (constants, vec![allows, BROKEN.to_owned()])
-}
-
-/// A constraint a line, however long: a pattern reads best in one piece.
-fn table(rows: &[&Constraint], first: impl Fn(&Constraint) -> &'static str) -> String {
-    let line =
-        |row: &&Constraint| format!("({}, r\"{}\", r\"{}\")", first(row), row.ask, row.counted);
-    let lines: Vec<String> = rows.iter().map(line).collect();
-    format!("{}  # fmt: skip", list("CONSTRAINTS", &lines))
+    let lines: String = CONSTRAINTS.iter().map(line).collect();
+    format!("CONSTRAINTS = [\n{lines}]")
 }

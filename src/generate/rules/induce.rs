@@ -4,9 +4,9 @@ use super::columns::{Column, columns, format_columns, written};
 use super::emit::emit;
 use super::predicate::{Predicate, sound, usable};
 use super::reading::Reading;
-use super::search::{Example, Found, search};
+use super::search::{Found, search};
 use super::validate::{CrossValidation, Labelled, Table, chance, cross_validate};
-use crate::domain::{AnnotatorLabel, Class, Criterion, EvalSource, LabelledTrace};
+use crate::domain::{Class, Criterion, EvalSource, LabelledTrace};
 use crate::stats::wilson;
 
 /// What generation can be told.
@@ -92,14 +92,10 @@ pub fn generate_with(
             candidates_tried: 0,
         };
     }
-    let labels: Vec<Labelled<'_>> = decided
+    let training: Vec<_> = decided
         .iter()
-        .map(|(_, label, class)| Labelled {
-            id: &label.id,
-            group: &label.group,
-            class: *class,
-            certainty: certainty(label, *class),
-        })
+        .enumerate()
+        .map(|(index, (.., class))| (index, *class))
         .collect();
     let predicates = sound(predicates);
     let readings: Vec<Reading<'_>> = decided
@@ -107,38 +103,23 @@ pub fn generate_with(
         .map(|(at, label, _)| read(*at, label, &predicates))
         .collect();
     let mut columns = columns(&readings);
-    let training: Vec<_> = labels
-        .iter()
-        .enumerate()
-        .map(|(index, label)| label.example(index))
-        .collect();
     let learnt = format_columns(&readings, &training);
     let usable = usable(predicates, columns.iter().chain(&learnt));
     columns.extend(written(&readings, &usable));
     let material = Material {
         readings: &readings,
         columns: &columns,
-        labels,
+        labels: decided
+            .iter()
+            .map(|(_, label, class)| Labelled {
+                id: &label.id,
+                group: &label.group,
+                class: *class,
+            })
+            .collect(),
         training,
     };
     material.induce(settings.seed)
-}
-
-/// The least that a label counts on which people all but tie.
-const LEAST_CERTAINTY: f64 = 0.2;
-
-/// How sure people are of a label: the share who say so less the share who say the opposite; 1 where votes are not known.
-fn certainty(label: &LabelledTrace, class: Class) -> f64 {
-    let says = |vote: &AnnotatorLabel| match vote.label.class() {
-        Some(said) if said == class => 1.0,
-        Some(_) => -1.0,
-        None => 0.0,
-    };
-    let sum: f64 = label.votes.iter().map(says).sum();
-    if label.votes.is_empty() {
-        return 1.0;
-    }
-    (sum / label.votes.len() as f64).max(LEAST_CERTAINTY)
 }
 
 /// The label's trace, with what the predicates say of it.
@@ -190,15 +171,6 @@ const SHUFFLES: u32 = 399;
 const LEAST_INFORMEDNESS: f64 = 0.3;
 /// Standard errors by which a rule with other measures must clear the majority guess.
 const CLEARLY: f64 = 1.5;
-/// With fewer labels that are not neutral nothing shows that code can't tell them apart: at 20, one draw in twenty of
-/// the sets that code can decide gave no rule yet, at 30 none (`cargo bench --bench induction`).
-const LABELS_TO_TELL: f64 = 30.0;
-/// How often shuffled labels may give as good a rule of plain measures while there is hope that it is no luck.
-const DOUBTFUL_CHANCE_OF_PLAIN: f64 = 0.1;
-/// Youden's J from which on there is hope for a rule of plain measures, luck or not.
-const HOPE_OF_PLAIN: f64 = 0.15;
-/// Standard errors of a one-sided 95 % bound.
-const SURELY: f64 = 1.645;
 /// Makes the seed of the cuts that decide whether to offer from the seed of those that are published.
 const DECIDING: u64 = 0x6f66_6665_7221;
 
@@ -207,7 +179,7 @@ struct Material<'m> {
     readings: &'m [Reading<'m>],
     columns: &'m [Column],
     labels: Vec<Labelled<'m>>,
-    training: Vec<Example>,
+    training: Vec<(usize, Class)>,
 }
 
 impl Material<'_> {
@@ -223,9 +195,9 @@ impl Material<'_> {
             return not_yet(ALL_ALIKE.to_owned());
         };
         let (source, criterion) = emit(&found.rules);
-        let evidence = self.weigh(&found, seed);
-        if !evidence.beats_guessing() {
-            return not_yet(no_better(&criterion, &evidence));
+        let table = self.cross_validate(seed ^ DECIDING).table();
+        if !self.beats_guessing(&found, &table, seed) {
+            return not_yet(no_better(&criterion, &table));
         }
         Generation::Eval(InducedEval {
             source,
@@ -250,89 +222,49 @@ impl Material<'_> {
         )
     }
 
-    /// What the labels say of the rules, with luck measured by shuffling them: that corrects for all candidates tried.
-    fn weigh(&self, found: &Found, seed: u64) -> Evidence {
-        let table = self.cross_validate(seed ^ DECIDING).table();
-        let (accepted, doubted) = if found.dearest < PLAIN_PRICE {
-            (CHANCE_OF_PLAIN, DOUBTFUL_CHANCE_OF_PLAIN)
+    /// Whether the rules are more than luck, and no worse than guessing on labels that they had not seen.
+    ///
+    /// Luck is measured by shuffling the labels: that corrects for all candidates tried. With relations and formats alone,
+    /// agreement may be within its standard error of the majority guess: where few labels fail, the eval is wanted for
+    /// those. A rule that uses any other measure must clear the guess.
+    fn beats_guessing(&self, found: &Found, table: &Table, seed: u64) -> bool {
+        let margin = if found.dearest < PLAIN_PRICE {
+            -1.0
         } else {
-            (CHANCE_OF_OTHERS, CHANCE_OF_OTHERS)
+            CLEARLY
+        };
+        table.agreement() >= table.majority() + margin * table.majority_error()
+            && table.informedness() >= LEAST_INFORMEDNESS
+            && self.is_no_luck(found, seed)
+    }
+
+    fn is_no_luck(&self, found: &Found, seed: u64) -> bool {
+        let accepted = if found.dearest < PLAIN_PRICE {
+            CHANCE_OF_PLAIN
+        } else {
+            CHANCE_OF_OTHERS
         };
         let chance = chance(
             self.readings,
             self.columns,
             &self.labels,
-            (found.score, doubted),
+            (found.score, accepted),
             (SHUFFLES, seed),
         );
-        Evidence {
-            table,
-            is_plain: found.dearest < PLAIN_PRICE,
-            is_no_luck: chance <= accepted,
-            may_be_luck: chance > doubted,
-        }
-    }
-}
-
-/// What speaks for the best rules found, and against them.
-struct Evidence {
-    /// How they did on labels that they had not seen.
-    table: Table,
-    /// Whether they are made of what people name as reasons themselves.
-    is_plain: bool,
-    /// Whether shuffled labels hardly ever give rules as good.
-    is_no_luck: bool,
-    /// Whether shuffled labels give rules as good too often for a hope.
-    may_be_luck: bool,
-}
-
-impl Evidence {
-    /// Whether the rules are more than luck, and no worse than guessing on labels that they had not seen.
-    ///
-    /// With relations and formats alone, agreement may be within its standard error of the majority guess: where few labels
-    /// fail, the eval is wanted for those. A rule that uses any other measure must clear the guess.
-    fn beats_guessing(&self) -> bool {
-        let margin = if self.is_plain { -1.0 } else { CLEARLY };
-        self.table.agreement() >= self.table.majority() + margin * self.table.majority_error()
-            && self.table.informedness() >= LEAST_INFORMEDNESS
-            && self.is_no_luck
-    }
-
-    /// Whether more labels would not help either.
-    ///
-    /// With few labels nothing says so. Later, rules that luck explains do; relations and formats are doubted only where
-    /// they do no better than guessing as well, since a weak one is worth waiting for. And so do rules, lucky or not, that
-    /// are surely too weak.
-    fn is_hopeless(&self) -> bool {
-        let informedness = self.table.informedness();
-        let most = informedness + SURELY * self.table.informedness_error();
-        let is_weak = informedness < HOPE_OF_PLAIN || !self.is_plain;
-        self.table.total() >= LABELS_TO_TELL
-            && (most < LEAST_INFORMEDNESS || (self.may_be_luck && is_weak))
+        chance <= accepted
     }
 }
 
 const ALL_ALIKE: &str =
     "The labelled traces are all alike: there is nothing to tell good answers by.";
 
-fn no_better(criterion: &str, evidence: &Evidence) -> String {
-    let best = best_of(criterion, &evidence.table);
-    if evidence.is_hopeless() {
-        format!("Code can't tell these labels apart; a judge is needed. {best}.")
-    } else {
-        format!(
-            "No rule tells these labels apart reliably yet; more labels may help. {best}, which may be luck."
-        )
-    }
-}
-
-fn best_of(criterion: &str, table: &Table) -> String {
+fn no_better(criterion: &str, table: &Table) -> String {
     let thumb = if table.fails > table.passes {
         "👎"
     } else {
         "👍"
     };
-    let n = table.total();
+    let n = (table.fails + table.passes) as f64;
     let interval = wilson(table.agreement() * n, n).map_or_else(String::new, |interval| {
         format!(
             " (95 % interval {:.0}–{:.0} %)",
@@ -341,8 +273,9 @@ fn best_of(criterion: &str, table: &Table) -> String {
         )
     });
     format!(
-        "The best rule found (“{}”) is right for {:.0} % of {n} labels that it had not seen{interval}, always guessing \
-         {thumb} for {:.0} %",
+        "No rule tells these labels apart reliably. The best one found (“{}”) is right for {:.0} % of {n} labels while it \
+         had not seen them{interval}, which may be luck: always guessing {thumb} is right for {:.0} %. More labels may \
+         help; where people judge by what the trace does not show, code cannot.",
         criterion.trim_end_matches('.'),
         table.agreement() * 100.0,
         table.majority() * 100.0,

@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-use super::constraints::Chosen;
+use super::constraints;
 use super::json::{Kind, Shape};
 use super::predicate::Predicate;
 use super::reading::{Reading, Source, failed};
 use super::search::opposite;
 use super::text::{has_run, is_content, strip, words};
-use super::trajectory::Trajectory;
 use super::vocabulary::{Ending, Pattern, PhraseList};
 use crate::domain::{Class, Verdict};
 
@@ -79,11 +78,9 @@ pub enum Measure {
     /// Whether a tool was called.
     Uses(String),
     /// Whether the answer follows the constraints that the request states.
-    /// What an agent did.
-    Trajectory(Trajectory),
+    Constraints,
     /// What a predicate that somebody else wrote says; known only where it was run.
     Written(Arc<Predicate>),
-    Constraints(Chosen),
 }
 
 /// What a measure's numbers are.
@@ -103,7 +100,6 @@ impl Measure {
             }
             Self::Missing(..) | Self::Pattern(_) | Self::Words | Self::Characters => Scale::Count,
             Self::ToolCalls | Self::FailedCalls => Scale::Count,
-            Self::Trajectory(measure) if measure.counts() => Scale::Count,
             _ => Scale::Flag,
         }
     }
@@ -121,16 +117,8 @@ impl Measure {
                 | (Self::Uses(_), Self::Uses(_))
                 | (Self::Format(_), Self::Format(_))
         );
-        let alike = alike
-            || matches!((self, other), (Self::Trajectory(one), Self::Trajectory(another)) if one.clashes(another));
         let fields = self.field().zip(other.field());
-        let too_long = self.fills_a_page() || other.fills_a_page();
-        self == other || alike || too_long || fields.is_some_and(|(one, another)| one != another)
-    }
-
-    /// Whether its Python leaves no room for another condition's.
-    fn fills_a_page(&self) -> bool {
-        matches!(self, Self::Constraints(chosen) if chosen.fills_a_page())
+        self == other || alike || fields.is_some_and(|(one, another)| one != another)
     }
 
     /// The metadata's field that is read.
@@ -189,9 +177,8 @@ impl Measure {
                     .iter()
                     .any(|call| call.name == *tool),
             )),
-            Self::Trajectory(measure) => Some(measure.value(reading)),
+            Self::Constraints => Some(flag(constraints::followed(reading.trace))),
             Self::Written(predicate) => reading.written.get(&predicate.name).copied().map(flag),
-            Self::Constraints(chosen) => Some(flag(chosen.followed(reading.trace))),
         }
     }
 }

@@ -26,7 +26,6 @@ mod spoken;
 #[cfg(test)]
 mod tests;
 mod text;
-mod trajectory;
 mod validate;
 mod vocabulary;
 

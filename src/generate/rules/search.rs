@@ -17,18 +17,8 @@ const BEAM: usize = 8;
 /// How far classes are weighted to count alike: 0 not at all, 1 fully.
 const BALANCE: f64 = 0.75;
 
-/// A label to learn from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Example {
-    /// The trace's place in the columns.
-    pub trace: usize,
-    pub class: Class,
-    /// How sure people are of it: 1 where all who labelled it agree.
-    pub certainty: f64,
-}
-
-/// Labels to learn from.
-pub type Training<'t> = &'t [Example];
+/// Labels to learn from: the index of a trace in the columns, and its class.
+pub type Training<'t> = &'t [(usize, Class)];
 
 /// The best found, with what it is worth.
 pub struct Found {
@@ -83,26 +73,23 @@ pub fn best_score<'c>(
         .max_by(f64::total_cmp)
 }
 
-/// Each label's weight: classes count nearly alike, unsure labels less, and all labels together as many as they are.
+/// Each label's weight: classes count nearly alike, and all labels together as many as they are.
 fn weights(training: Training<'_>) -> Option<Vec<f64>> {
-    let sure = |class: Class| {
-        let of_class = training.iter().filter(|example| example.class == class);
-        of_class.map(|example| example.certainty).sum::<f64>()
+    let total = training.len() as f64;
+    let fails = training
+        .iter()
+        .filter(|(_, class)| *class == Class::Fail)
+        .count() as f64;
+    let raw = |class: &Class| match class {
+        Class::Fail => (total / fails).powf(BALANCE),
+        Class::Pass => (total / (total - fails)).powf(BALANCE),
     };
-    let (passes, fails) = (sure(Class::Pass), sure(Class::Fail));
-    let raw = |example: &Example| {
-        let of_class = match example.class {
-            Class::Fail => fails,
-            Class::Pass => passes,
-        };
-        example.certainty * ((passes + fails) / of_class).powf(BALANCE)
-    };
-    let scale = training.len() as f64 / training.iter().map(raw).sum::<f64>();
-    let both = fails > 0.0 && passes > 0.0;
+    let sum: f64 = training.iter().map(|(_, class)| raw(class)).sum();
+    let both = fails > 0.0 && fails < total;
     both.then(|| {
         training
             .iter()
-            .map(|example| raw(example) * scale)
+            .map(|(_, class)| raw(class) * total / sum)
             .collect()
     })
 }
@@ -170,7 +157,7 @@ impl<'t> Labels<'t> {
         self.training
             .iter()
             .zip(self.weights)
-            .map(|(example, weight)| (example.trace, example.class, *weight))
+            .map(|((index, class), weight)| (*index, *class, *weight))
     }
 
     /// A column's best cut where low values fail, and where they pass; each as a rule for either class.

@@ -2,8 +2,8 @@
 
 mod format;
 mod relations;
-mod trajectory;
 
+use super::constraints;
 use super::helpers::Helper;
 use super::measure::Measure;
 use super::python::{self, assignment, literal, raw_literal};
@@ -93,9 +93,8 @@ pub fn spoken(measure: &Measure) -> Spoken {
         Measure::ToolCalls => tool_calls(),
         Measure::FailedCalls => failed_calls(),
         Measure::Uses(tool) => uses(tool),
-        Measure::Trajectory(measure) => trajectory::trajectory(measure),
+        Measure::Constraints => constraints::spoken(),
         Measure::Written(predicate) => predicate.spoken(),
-        Measure::Constraints(chosen) => chosen.spoken(),
     }
 }
 

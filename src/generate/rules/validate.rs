@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::{Column, format_columns};
 use super::measure::RuleList;
 use super::reading::Reading;
-use super::search::{Example, best_score, search};
+use super::search::{best_score, search};
 use crate::domain::{Class, Verdict};
 
 /// What the search said of each label while it had not seen it.
@@ -45,19 +45,6 @@ pub struct Labelled<'l> {
     pub id: &'l str,
     pub group: &'l str,
     pub class: Class,
-    /// How sure people are of it, as in [`Example`].
-    pub certainty: f64,
-}
-
-impl Labelled<'_> {
-    /// The label to learn from, where its trace is at `trace` in the columns.
-    pub fn example(&self, trace: usize) -> Example {
-        Example {
-            trace,
-            class: self.class,
-            certainty: self.certainty,
-        }
-    }
 }
 
 /// Cross-validates the search.
@@ -77,7 +64,7 @@ pub fn cross_validate(
                 (0..labels.len()).partition(|index| fold_of[*index] == fold);
             let training: Vec<_> = seen
                 .into_iter()
-                .map(|index| labels[index].example(index))
+                .map(|index| (index, labels[index].class))
                 .collect();
             let learnt = format_columns(readings, &training);
             let tried = columns.iter().chain(&learnt);
@@ -204,13 +191,7 @@ impl Table {
         self.caught / self.fails as f64 + self.passed / self.passes as f64 - 1.0
     }
 
-    /// The largest standard error that [`Self::informedness`] can have on so many labels.
-    pub fn informedness_error(&self) -> f64 {
-        (0.25 / self.fails as f64 + 0.25 / self.passes as f64).sqrt()
-    }
-
-    /// Labels.
-    pub fn total(&self) -> f64 {
+    fn total(&self) -> f64 {
         (self.fails + self.passes) as f64
     }
 }
@@ -229,7 +210,7 @@ pub fn chance(
     let mut shuffled: Vec<_> = labels
         .iter()
         .enumerate()
-        .map(|(index, label)| label.example(index))
+        .map(|(index, label)| (index, label.class))
         .collect();
     let mut as_good = 1;
     for _ in 0..shuffles {
@@ -245,7 +226,11 @@ pub fn chance(
 }
 
 /// Deals the classes of whole groups to other groups of their size: traces of a group are alike, and so are their labels.
-fn shuffle_classes(training: &mut [Example], labels: &[Labelled<'_>], random: &mut ChaCha8Rng) {
+fn shuffle_classes(
+    training: &mut [(usize, Class)],
+    labels: &[Labelled<'_>],
+    random: &mut ChaCha8Rng,
+) {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, label) in labels.iter().enumerate() {
         groups.entry(label.group).or_default().push(index);
@@ -258,7 +243,7 @@ fn shuffle_classes(training: &mut [Example], labels: &[Labelled<'_>], random: &m
         let mut givers = groups.clone();
         givers.shuffle(random);
         for (taker, giver) in groups.iter().flatten().zip(givers.iter().flatten()) {
-            training[*taker] = labels[*giver].example(*taker);
+            training[*taker].1 = labels[*giver].class;
         }
     }
 }
