@@ -109,9 +109,9 @@ impl Parts {
     }
 
     /// Answers what an eval of a workspace asks; `None` where no LLM is configured.
-    pub fn judge(&self, workspace: &WorkspaceId, eval: Option<&EvalId>) -> Option<Arc<dyn Judge>> {
+    pub fn judge(&self, workspace: &WorkspaceId, eval: &EvalId) -> Option<Arc<dyn Judge>> {
         let metered = |llm: &llm::Client| -> Arc<dyn Judge> {
-            Arc::new(llm.for_workspace(&self.db, workspace, eval))
+            Arc::new(llm.for_workspace(&self.db, workspace, Some(eval)))
         };
         self.judge
             .clone()

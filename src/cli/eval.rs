@@ -12,9 +12,7 @@ use super::replay::{LocatedReceipt, Origin};
 use super::terminal::{Progress, complain, say, spinner, unwritable, visible};
 use super::{Failure, Generator};
 use crate::config::{self, Environment};
-use crate::domain::{
-    ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError, Thumb, Verdict,
-};
+use crate::domain::{ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError};
 use crate::generate::{self, CROSS_VALIDATE_BELOW, Generation, InducedEval};
 use crate::llm;
 use crate::report::{self, Evidence, Judged, People, Report};
@@ -212,8 +210,6 @@ pub fn report(environment: &Environment, arguments: &super::Report) -> Result<()
 #[derive(Default)]
 struct JudgedAll {
     judged: Vec<Judged>,
-    /// What the eval said, of the same traces in the same order.
-    verdicts: Vec<Option<Verdict>>,
     /// The first error, and how many there are.
     first_error: Option<RunError>,
     errors: usize,
@@ -225,10 +221,10 @@ impl JudgedAll {
         let decided = labelled
             .iter()
             .filter(|label| label.label.class().is_some());
-        let said = decided.zip(&self.verdicts);
-        let both =
-            said.filter(|(label, said)| **said == Some(Verdict::Pass) && label.label == Thumb::Up);
-        both.map(|(label, _)| label).collect()
+        let passing = decided
+            .zip(&self.judged)
+            .filter(|(_, judged)| judged.both_pass());
+        passing.map(|(label, _)| label).collect()
     }
 
     /// Says what prevented verdicts; an eval that gives none at all is at fault.
@@ -336,7 +332,6 @@ fn judge(
             return ControlFlow::Break(());
         }
         all.judged.push(Judged::new(class, outcome.verdict()));
-        all.verdicts.push(outcome.verdict());
         if let Err(error) = outcome.result {
             all.errors += 1;
             all.first_error.get_or_insert(error);

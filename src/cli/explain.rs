@@ -186,10 +186,8 @@ pub fn mutation(
 ) -> Result<Option<Mutations>, Failure> {
     let drawn = explain::draw(passing, |label| label.id.as_str());
     let traces: Vec<Trace> = drawn.into_iter().map(|label| label.trace.clone()).collect();
-    let nothing_known = Answers::default();
-    let evaluate = |traces: &[Trace]| explain::evaluate(sandbox, source, &nothing_known, traces);
     let spinner = spinner("breaking good answers");
-    let scored = explain::mutation_score(&traces, &evaluate);
+    let scored = explain::mutations(sandbox, source, &traces);
     spinner.finish_and_clear();
     Ok(scored?)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
 use url::Url;
 
 use super::{ConfigError, Environment, default_url, is_loopback};
@@ -162,18 +163,29 @@ fn reached(
 ) -> Result<ModelConfig, ConfigError> {
     let fix =
         format!("Copy a key from the provider's console, or name another model in {variable}");
-    let key = environment.needed(side.key, variable, &fix)?;
-    let base_url = encrypted(environment, side.base_url)?;
+    let key = environment.needed(side.key, variable, &fix)?.into();
+    let variables = Variables {
+        model: variable,
+        key: side.key,
+        base_url: side.base_url,
+    };
+    reached_by(environment, (side, name), key, variables)
+}
+
+/// The model with this key, at the address that its variable names, or else at its provider's.
+fn reached_by(
+    environment: &Environment,
+    (side, name): (&'static Side, String),
+    key: SecretString,
+    variables: Variables,
+) -> Result<ModelConfig, ConfigError> {
+    let base_url = encrypted(environment, variables.base_url)?;
     Ok(ModelConfig {
         provider: side.provider,
         name,
         base_url: base_url.unwrap_or_else(|| default_url(side.default_url)),
-        key: key.into(),
-        variables: Variables {
-            model: variable,
-            key: side.key,
-            base_url: side.base_url,
-        },
+        key,
+        variables,
     })
 }
 
@@ -201,18 +213,12 @@ fn fallback(environment: &Environment) -> Result<Option<ModelConfig>, ConfigErro
         }
         return reached(environment, (side, name), FALLBACK).map(Some);
     };
-    let base_url = encrypted(environment, FALLBACK_URL)?;
-    Ok(Some(ModelConfig {
-        provider: side.provider,
-        name,
-        base_url: base_url.unwrap_or_else(|| default_url(side.default_url)),
-        key,
-        variables: Variables {
-            model: FALLBACK,
-            key: FALLBACK_KEY,
-            base_url: FALLBACK_URL,
-        },
-    }))
+    let variables = Variables {
+        model: FALLBACK,
+        key: FALLBACK_KEY,
+        base_url: FALLBACK_URL,
+    };
+    reached_by(environment, (side, name), key, variables).map(Some)
 }
 
 /// A base URL. Keys and traces go unencrypted only within this machine, or where somebody says that the way is safe.

@@ -8,6 +8,7 @@ pub mod lenient;
 mod markup;
 mod outcome;
 mod session;
+mod text;
 mod trace;
 
 pub use eval::{Criterion, EvalSource};
@@ -17,4 +18,5 @@ pub use label::{AnnotatorLabel, Class, LabelUnit, LabelledTrace, Thumb, consensu
 pub use markup::escape_markup;
 pub use outcome::{ErrorKind, Outcome, RunError, TOO_DEEP, Verdict};
 pub use session::{Session, SessionError};
+pub use text::{head, one_line, tail};
 pub use trace::{Message, Observation, ToolCall, Trace};

@@ -136,23 +136,26 @@ fn replace_last(value: &mut Value, old: &str, new: &str) -> bool {
 fn rewrite(trace: &mut Trace, part: Part, change: &dyn Fn(&str) -> String) {
     match part {
         Part::Result(at) => change_call(trace, at, &|found| match found {
-            Found::Call(call) => each_text(&mut call.result, change),
+            Found::Call(call) => each_text(&mut call.result, &mut |text| change(text)),
             Found::Turn(turn) => turn.content = change(&turn.content),
-            Found::Step(step) => each_text(&mut step.output, change),
+            Found::Step(step) => each_text(&mut step.output, &mut |text| change(text)),
         }),
         Part::Retrieved(at) => {
             let step = trace.observations.get_mut(at);
             if let Some(step) = step.filter(|step| step.kind == "RETRIEVER") {
                 let mut pairs = Vec::new();
-                note_texts(&step.output, &mut pairs, change);
-                each_text(&mut step.output, change);
+                each_text(&mut step.output, &mut |text| {
+                    let new = change(text);
+                    pairs.push((text.to_owned(), new.clone()));
+                    new
+                });
                 pairs.iter().for_each(|(old, new)| follow(trace, old, new));
             }
         }
     }
 }
 
-fn each_text(value: &mut Value, change: &dyn Fn(&str) -> String) {
+fn each_text(value: &mut Value, change: &mut dyn FnMut(&str) -> String) {
     match value {
         Value::String(text) => *text = change(text),
         Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, change)),
@@ -163,33 +166,20 @@ fn each_text(value: &mut Value, change: &dyn Fn(&str) -> String) {
     }
 }
 
-fn note_texts(value: &Value, pairs: &mut Vec<(String, String)>, change: &dyn Fn(&str) -> String) {
-    match value {
-        Value::String(text) => pairs.push((text.clone(), change(text))),
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| note_texts(item, pairs, change)),
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(_, item)| note_texts(item, pairs, change)),
-        _ => {}
-    }
-}
-
 /// What was retrieved is put into prompts: there it changes too.
 fn follow(trace: &mut Trace, old: &str, new: &str) {
     if old.chars().count() < FOLLOWED_FROM_CHARS {
         return;
     }
-    let change = |text: &str| text.replace(old, new);
-    each_text(&mut trace.input, &change);
+    let mut change = |text: &str| text.replace(old, new);
+    each_text(&mut trace.input, &mut change);
     for turn in &mut trace.messages {
         if turn.role != "assistant" {
             turn.content = change(&turn.content);
         }
     }
     for step in &mut trace.observations {
-        each_text(&mut step.input, &change);
+        each_text(&mut step.input, &mut change);
     }
 }
 

@@ -23,7 +23,8 @@ mod words;
 pub use edit::{Edit, Part};
 pub use flip::{Flip, NoFlip, flip};
 pub use literals::literals;
-pub use mutate::{Mutations, Noticed, OfOperator, draw, mutation_score};
+use mutate::mutation_score;
+pub use mutate::{Mutations, Noticed, OfOperator, draw};
 pub use observed::{Explanation, Step, StepKind, Unexplained};
 pub use operators::Operator;
 pub use traced::explain;
@@ -39,6 +40,22 @@ use crate::sandbox::{Answers, Sandbox};
 
 /// Runs one eval on traces, an outcome each, in order; `Err` where the host failed.
 pub type Evaluate<'e> = &'e dyn Fn(&[Trace]) -> anyhow::Result<Vec<Outcome>>;
+
+/// The mutation score of `source` on traces that it and people say pass of; nothing that it asks `judge` is answered.
+/// `None` without traces. Blocks.
+///
+/// # Errors
+/// The host failed.
+pub fn mutations(
+    sandbox: &Sandbox,
+    source: &EvalSource,
+    passing: &[Trace],
+) -> anyhow::Result<Option<Mutations>> {
+    let nothing_known = Answers::default();
+    mutation_score(passing, &|traces| {
+        evaluate(sandbox, source, &nothing_known, traces)
+    })
+}
 
 /// Runs `source` on each trace with what `judge` is known to answer; nobody is asked. Blocks.
 ///

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::words::Word;
-use crate::domain::EvalSource;
+use crate::domain::{EvalSource, head, one_line};
 
 /// Characters of a piece of source or of a value that are shown.
 const SHOWN_CHARS: usize = 160;
@@ -184,20 +184,20 @@ impl Lines {
             line.get(from..to).unwrap_or_default().to_owned()
         };
         let code: Vec<String> = lines.iter().enumerate().map(cut).collect();
-        one_line(&code.join(" "))
+        shown(&code.join(" "))
     }
 
     fn step(&self, told: ToldStep) -> Step {
         let values = told.values.into_iter().take(EACH_MAX);
         let value = |(a, b, c, d, value): (usize, usize, usize, usize, String)| {
-            (self.code([a, b, c, d]), one_line(&value))
+            (self.code([a, b, c, d]), shown(&value))
         };
         let few = |texts: Vec<String>| texts.into_iter().take(EACH_MAX).collect::<Vec<_>>();
         Step {
             kind: told.kind,
             line: told.at[0],
             code: self.code(told.at),
-            function: told.r#in.map(|name| one_line(&name)),
+            function: told.r#in.map(|name| shown(&name)),
             depth: told.depth.min(STEPS_MAX),
             decides: false,
             truth: told.truth,
@@ -209,11 +209,12 @@ impl Lines {
     }
 }
 
-fn one_line(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+/// In one line, its beginning.
+fn shown(text: &str) -> String {
+    let text = one_line(text);
+    match head(&text, SHOWN_CHARS) {
+        whole if whole.len() == text.len() => text,
+        beginning => format!("{beginning}…"),
     }
 }
 

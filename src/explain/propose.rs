@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::edit::{Edit, Part};
 use super::text::{first_part, numbers, other_number, sentences};
 use super::words::Word;
-use crate::domain::Trace;
+use crate::domain::{Trace, one_line};
 
 /// Fine changes; the rest of the tries is for coarse ones.
 const FINE_MAX: usize = 110;
@@ -124,7 +124,6 @@ fn with(answer: &str, text: &str) -> Vec<String> {
 
 fn in_other_form(answer: &str) -> Vec<String> {
     let trimmed = answer.trim();
-    let one_line = answer.split_whitespace().collect::<Vec<_>>().join(" ");
     let inner = trimmed.find(['{', '[']).zip(trimmed.rfind(['}', ']']));
     let bare = inner.and_then(|(start, end)| trimmed.get(start..=end));
     let mut forms = vec![
@@ -134,7 +133,7 @@ fn in_other_form(answer: &str) -> Vec<String> {
         answer.replace(',', ""),
         answer.replace(['*', '#', '`'], ""),
         trimmed.trim_end_matches(['.', '!', '?']).to_owned(),
-        one_line,
+        one_line(answer),
     ];
     forms.extend(["?", ".", "!", "}", ","].map(|mark| format!("{trimmed}{mark}")));
     forms.extend(bare.map(str::to_owned));

@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use super::edit::{Edit, Part};
-use crate::domain::Trace;
+use crate::domain::{Trace, head, tail};
 
 /// Characters of a text that was removed or put in.
 const QUOTED_CHARS: usize = 80;
@@ -54,7 +54,10 @@ fn text_change(from: &str, to: &str, what: &str) -> Told {
         ([], [_, ..]) => format!("add {} to the {what}", listed(&inserted)),
         _ => format!("change {} to {} in the {what}", quoted(&was), quoted(&is)),
     };
-    let around = |middle: &str| format!("{}[{}]{}", last(&start), cut(middle), first(&end));
+    let around = |middle: &str| {
+        let (start, end) = (tail(&start, AROUND_CHARS), head(&end, AROUND_CHARS));
+        format!("{start}[{}]{end}", cut(middle))
+    };
     Told {
         change,
         before: around(&was),
@@ -96,20 +99,10 @@ fn quoted(text: &str) -> String {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_CHARS) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
+    match head(text, QUOTED_CHARS) {
+        whole if whole.len() == text.len() => text.to_owned(),
+        beginning => format!("{beginning}… ({} characters)", text.chars().count()),
     }
-}
-
-fn last(text: &str) -> &str {
-    let from = text.char_indices().rev().nth(AROUND_CHARS - 1);
-    &text[from.map_or(0, |(at, _)| at)..]
-}
-
-fn first(text: &str) -> &str {
-    let to = text.char_indices().nth(AROUND_CHARS);
-    &text[..to.map_or(text.len(), |(at, _)| at)]
 }
 
 #[cfg(test)]

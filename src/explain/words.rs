@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::observed::{Explanation, Step};
-use crate::domain::{Trace, Verdict};
+use crate::domain::{Trace, Verdict, head, tail};
 
 /// Words that are looked for.
 const WORDS_MAX: usize = 8;
@@ -134,7 +134,7 @@ impl<'t> Texts<'t> {
 
     /// `None` for a text that stands nowhere: it is the eval's own, and says nothing of the trace.
     fn find(&self, text: &str) -> Option<Word> {
-        let text: String = text.chars().take(WORD_CHARS).collect();
+        let text = head(text, WORD_CHARS).to_owned();
         let patterns = patterns(text.trim());
         let answer = place("output_text", self.answer, &patterns);
         let mut elsewhere = self.others.iter();
@@ -187,14 +187,11 @@ fn patterns(text: &str) -> Vec<Regex> {
 
 fn place(path: &str, within: &str, patterns: &[Regex]) -> Option<Place> {
     let found = patterns.iter().find_map(|pattern| pattern.find(within))?;
-    let before = &within[..found.start()];
-    let from = before.char_indices().rev().nth(AROUND_CHARS - 1);
-    let after = &within[found.end()..];
     Some(Place {
         path: path.to_owned(),
-        before: before[from.map_or(0, |(at, _)| at)..].to_owned(),
+        before: tail(&within[..found.start()], AROUND_CHARS).to_owned(),
         text: found.as_str().to_owned(),
-        after: after.chars().take(AROUND_CHARS).collect(),
+        after: head(&within[found.end()..], AROUND_CHARS).to_owned(),
     })
 }
 

@@ -3,6 +3,7 @@
 //! In: development labels, and nothing else of the workspace. Out: a new, immutable eval version, or a sentence that
 //! says why there is none yet. What must stay true: no held-out label is read.
 
+mod folds;
 mod job;
 mod rules;
 mod split;

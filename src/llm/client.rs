@@ -91,12 +91,17 @@ impl Client {
         workspace: &WorkspaceId,
         eval: Option<&EvalId>,
     ) -> Metered {
-        Metered::new(self, Account::rows(db, workspace, eval))
+        let ledger = Ledger::Rows {
+            db: db.clone(),
+            workspace: workspace.clone(),
+            eval: eval.cloned(),
+        };
+        Metered::new(self, ledger)
     }
 
     /// The same models for one run of a command, which has no database: the budget is for this run.
     pub fn for_one_run(&self) -> Metered {
-        Metered::new(self, Account::in_memory())
+        Metered::new(self, Ledger::InMemory)
     }
 
     /// Asks each configured model once, whatever the budget.

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Answer, Answering, Judge, JudgeError, Metered, Prompt, Question, Task};
+use crate::domain::head;
 use crate::sandbox::Answers;
 
 const INSTRUCTIONS: &str = "\
@@ -71,7 +72,7 @@ fn read(value: &Value, by: String) -> Answer {
     let reason = value["reason"].as_str().unwrap_or_default();
     Answer {
         yes: value["answer"] == "yes",
-        reason: reason.chars().take(REASON_MAX).collect(),
+        reason: head(reason, REASON_MAX).to_owned(),
         by,
     }
 }

@@ -34,18 +34,6 @@ impl Account {
         }
     }
 
-    pub fn rows(db: &Db, workspace: &WorkspaceId, eval: Option<&EvalId>) -> Ledger {
-        Ledger::Rows {
-            db: db.clone(),
-            workspace: workspace.clone(),
-            eval: eval.cloned(),
-        }
-    }
-
-    pub fn in_memory() -> Ledger {
-        Ledger::InMemory
-    }
-
     pub fn used(&self) -> Usage {
         self.used
             .lock()

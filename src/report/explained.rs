@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::figures::Report;
-use super::message::one_line;
 use super::store::{self, StoredOutcome, Version};
 use super::words::{counted, percent, percents};
 use crate::app::App;
-use crate::domain::{Class, Outcome, Trace, TraceId, Verdict};
+use crate::domain::{Class, Outcome, Trace, TraceId, Verdict, one_line};
 use crate::explain::{self, Explanation, Mutations, Place, StepKind, Word};
-use crate::sandbox::Answers;
 use crate::sandbox::receipt::Answered;
 use crate::slack::{context, cut, escape};
 use crate::store::TraceLabels;
@@ -201,13 +199,7 @@ async fn score(
     }
     let sandbox = app.sandbox.for_tenant(workspace.id.as_str());
     let source = version.source.clone();
-    let scored = tokio::task::spawn_blocking(move || {
-        let nothing_known = Answers::default();
-        let evaluate =
-            |traces: &[Trace]| explain::evaluate(&sandbox, &source, &nothing_known, traces);
-        explain::mutation_score(&traces, &evaluate)
-    });
-    scored.await?
+    tokio::task::spawn_blocking(move || explain::mutations(&sandbox, &source, &traces)).await?
 }
 
 fn unless_failed<T>(app: &App, version: &Version, found: anyhow::Result<T>) -> Option<T> {

@@ -38,6 +38,11 @@ impl Judged {
         };
         Self { label, judgement }
     }
+
+    /// Whether people and the eval say pass.
+    pub fn both_pass(&self) -> bool {
+        self.label == Class::Pass && self.judgement == Judgement::Verdict(Class::Pass)
+    }
 }
 
 /// What people say, whatever the eval says.

@@ -7,6 +7,7 @@ use super::figures::{Figures, Report, Source};
 use super::picture::alt_text;
 use super::store::{NotYet, State, Version};
 use super::words;
+use crate::domain::one_line;
 use crate::generate::attempt_after;
 use crate::slack::{Message, actions, button, context, cut, escape, header, section};
 
@@ -174,11 +175,6 @@ pub fn not_yet_message(not_yet: &NotYet) -> Message {
         ],
         metadata: None,
     }
-}
-
-/// White space of any kind becomes one space: hostile text gets no lines of its own.
-pub fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

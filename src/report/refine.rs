@@ -114,6 +114,7 @@ async fn choose(
     let version = VersionSource {
         id: version.id,
         source: version.source,
+        eval: version.eval,
     };
     let unlabelled = store::unlabelled(&app.db, &workspace.id, LOOKED_AT).await?;
     let outcomes = run::run_on(app, &workspace.id, &version, &unlabelled).await?;

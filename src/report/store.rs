@@ -4,7 +4,7 @@ use anyhow::Context;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
-use crate::domain::{EvalSource, Trace, TraceId, Verdict, VersionId, WorkspaceId};
+use crate::domain::{EvalId, EvalSource, Trace, TraceId, Verdict, VersionId, WorkspaceId};
 use crate::generate::CrossValidation;
 use crate::run::PendingRun;
 use crate::store::{Db, now_ms};
@@ -48,6 +48,7 @@ impl State {
 /// A version as its report needs it.
 pub struct Version {
     pub id: VersionId,
+    pub eval: EvalId,
     pub source: EvalSource,
     pub generator: String,
     pub candidates_tried: i64,
@@ -63,6 +64,7 @@ fn version_of(row: &AnyRow) -> anyhow::Result<Version> {
     let state: String = row.try_get("state")?;
     Ok(Version {
         id: row.try_get::<String, _>("id")?.into(),
+        eval: row.try_get::<String, _>("eval_id")?.into(),
         source: EvalSource::new(row.try_get::<String, _>("source")?),
         generator: row.try_get("generator")?,
         candidates_tried: row.try_get("candidates_tried")?,

@@ -1,9 +1,8 @@
 use serde_json::Value;
 
 use super::explained::Quoted;
-use super::message::one_line;
 use super::words::counted;
-use crate::domain::{EvalSource, Thumb, TraceId, Verdict};
+use crate::domain::{EvalSource, Thumb, TraceId, Verdict, one_line};
 use crate::slack::{Message, Posted, SECTION_MAX, context, cut, escape, preformatted, section};
 
 /// Slack refuses a message whose blocks hold too much text together; four sections' worth passes.

@@ -8,7 +8,7 @@ use super::evaluate::{Ran, Runner};
 use super::judge::{Jury, KnownAnswers};
 use super::store::{self, Conditions, KnownOutcome, PendingRun, VersionSource};
 use crate::app::App;
-use crate::domain::{Outcome, VersionId, WorkspaceId};
+use crate::domain::{EvalId, Outcome, WorkspaceId};
 use crate::jobs::Work;
 use crate::store::now_ms;
 use crate::workspace::Workspace;
@@ -119,9 +119,8 @@ async fn record<'r>(
 
 /// A workspace's traces are not seen by a worker that has seen another's, and its answers are its own. What the
 /// answers take is written down for the eval.
-async fn runner(app: &App, workspace: &WorkspaceId, version: &VersionId) -> anyhow::Result<Runner> {
-    let eval = store::eval_of(&app.db, workspace, version).await?;
-    let jury = app.judge(workspace, eval.as_ref()).map(|judge| {
+fn runner(app: &App, workspace: &WorkspaceId, eval: &EvalId) -> Runner {
+    let jury = app.judge(workspace, eval).map(|judge| {
         let known = KnownAnswers::Rows {
             db: app.db.clone(),
             workspace: workspace.clone(),
@@ -130,8 +129,7 @@ async fn runner(app: &App, workspace: &WorkspaceId, version: &VersionId) -> anyh
             .beside(&app.underway)
             .until(app.stopping().clone())
     });
-    let sandbox = app.sandbox.for_tenant(workspace.as_str());
-    Ok(Runner::new(sandbox, jury))
+    Runner::new(app.sandbox.for_tenant(workspace.as_str()), jury)
 }
 
 /// Runs traces, each with its place, away from the asynchronous threads, until the service stops.
@@ -141,7 +139,7 @@ async fn evaluate_all(
     version: &VersionSource,
     traces: Vec<(usize, String)>,
 ) -> anyhow::Result<Vec<(usize, Ran)>> {
-    let runner = runner(app, workspace, &version.id).await?;
+    let runner = runner(app, workspace, &version.eval);
     let (app, source) = (app.clone(), version.source.clone());
     let ran = tokio::task::spawn_blocking(move || {
         let mut all = Vec::with_capacity(traces.len());

@@ -25,14 +25,17 @@ pub struct VersionSource {
     pub id: VersionId,
     /// Its Python.
     pub source: EvalSource,
+    /// What it is a version of.
+    pub eval: EvalId,
 }
 
 impl VersionSource {
-    /// Reads a row with `id` and `source`.
+    /// Reads a row with `id`, `source` and `eval_id`.
     pub fn of_row(row: &AnyRow) -> sqlx::Result<Self> {
         Ok(Self {
             id: row.try_get::<String, _>("id")?.into(),
             source: EvalSource::new(row.try_get::<String, _>("source")?),
+            eval: row.try_get::<String, _>("eval_id")?.into(),
         })
     }
 }
@@ -87,7 +90,7 @@ impl PendingRun {
 /// The versions that are of use: proposed or deployed.
 pub async fn live_versions(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<VersionSource>> {
     let rows = sqlx::query(
-        "select id, source from eval_versions
+        "select id, source, eval_id from eval_versions
          where workspace_id = $1 and state in ('proposed', 'deployed') order by created_at_ms",
     )
     .bind(workspace.as_str())
@@ -359,21 +362,6 @@ pub async fn insert_answer(
     .execute(db.pool())
     .await
     .map(drop)
-}
-
-/// The eval that a version is of.
-pub async fn eval_of(
-    db: &Db,
-    workspace: &WorkspaceId,
-    version: &VersionId,
-) -> sqlx::Result<Option<EvalId>> {
-    let row = sqlx::query("select eval_id from eval_versions where workspace_id = $1 and id = $2")
-        .bind(workspace.as_str())
-        .bind(version.as_str())
-        .fetch_optional(db.pool())
-        .await?;
-    row.map(|row| Ok(row.try_get::<String, _>("eval_id")?.into()))
-        .transpose()
 }
 
 /// The source of that hash, of whatever workspace: for replaying, by whoever may read the database.

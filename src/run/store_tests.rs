@@ -36,6 +36,7 @@ async fn is_pending(ran_at_ms: i64, started_at_ms: i64) -> bool {
     let version = VersionSource {
         id: "v".into(),
         source: EvalSource::new(""),
+        eval: "e".into(),
     };
     let pending = labelled_without_outcome(&db, &here, &version, started_at_ms, 9).await;
     !pending.unwrap().is_empty()

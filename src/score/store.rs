@@ -11,7 +11,7 @@ pub async fn deployed_versions(
     workspace: &WorkspaceId,
 ) -> sqlx::Result<Vec<VersionSource>> {
     let rows = sqlx::query(
-        "select id, source from eval_versions where workspace_id = $1 and state = 'deployed'
+        "select id, source, eval_id from eval_versions where workspace_id = $1 and state = 'deployed'
          order by id",
     )
     .bind(workspace.as_str())

@@ -12,8 +12,8 @@ pub async fn labelled_sessions(
 ) -> anyhow::Result<Vec<LabelledTrace>> {
     let mut labelled = Vec::new();
     for label in labelled_traces(db, workspace).await? {
-        let payload = label.trace.to_json();
-        let trace = with_session(db, workspace, &payload, limit_bytes).await?;
+        let bytes = label.trace.to_json().len();
+        let trace = after_earlier(db, workspace, (label.trace, bytes), limit_bytes).await?;
         if trace.to_json().len() > limit_bytes {
             tracing::warn!(trace.id = %label.id, "a labelled session is too large for any eval; nothing is learnt from it");
             continue;
@@ -35,10 +35,20 @@ pub async fn with_session(
     limit_bytes: usize,
 ) -> sqlx::Result<Trace> {
     let trace = trace_of(payload)?;
+    after_earlier(db, workspace, (trace, payload.len()), limit_bytes).await
+}
+
+/// The trace, which has so many bytes as JSON, with its session up to it.
+async fn after_earlier(
+    db: &Db,
+    workspace: &WorkspaceId,
+    (trace, bytes): (Trace, usize),
+    limit_bytes: usize,
+) -> sqlx::Result<Trace> {
     let mut earlier = Vec::new();
     if trace.session_id.is_some() {
         // It stands there twice: by itself, and as the session's last.
-        let mut bytes = 2 * payload.len();
+        let mut bytes = 2 * bytes;
         for id in earlier_of_group(db, workspace, &trace).await? {
             if bytes > limit_bytes {
                 break;

@@ -12,6 +12,7 @@ use iofold::run::{Jury, KnownAnswers, Ran, Runner, repeat};
 use iofold::sandbox::protocol::Reply;
 use iofold::sandbox::{Answers, Sandbox};
 use iofold::store::Db;
+use iofold::workspace::register;
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -286,11 +287,8 @@ async fn what_was_answered_in_a_workspace_is_not_asked_there_again(database: Dat
     let url = database.url(folder.path()).await;
     let db = Db::open(&url).await.expect("it opens");
     for workspace in ["here", "elsewhere"] {
-        sqlx::query("insert into workspaces (id, created_at_ms) values ($1, 0)")
-            .bind(workspace)
-            .execute(db.pool())
-            .await
-            .expect("a workspace");
+        let registered = register(&db, &workspace.into()).await;
+        registered.expect("a workspace");
     }
     let judge = Arc::new(StandIn::default());
     for (workspace, asked) in [("here", 2), ("here", 2), ("elsewhere", 4)] {

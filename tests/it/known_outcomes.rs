@@ -105,6 +105,7 @@ impl Still {
         VersionSource {
             id: id.into(),
             source,
+            eval: "e".into(),
         }
     }
 

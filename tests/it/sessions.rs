@@ -260,8 +260,11 @@ impl Stored {
         .execute(self.app().db.pool())
         .await
         .expect("a version");
-        let id = "v".into();
-        VersionSource { id, source }
+        VersionSource {
+            id: "v".into(),
+            source,
+            eval: "e".into(),
+        }
     }
 
     async fn pending(&self) -> Vec<PendingRun> {

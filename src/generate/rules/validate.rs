@@ -13,6 +13,7 @@ use super::measure::RuleList;
 use super::reading::Reading;
 use super::search::{best_score, search};
 use crate::domain::{Class, Verdict};
+use crate::generate::folds::deal;
 
 /// What the search said of each label while it had not seen it.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -57,11 +58,16 @@ pub fn cross_validate(
 ) -> CrossValidation {
     let mut counted: Vec<CrossValidated> = labels.iter().map(uncounted).collect();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let of_groups: Vec<_> = labels
+        .iter()
+        .map(|label| (label.group, label.class))
+        .collect();
+    let smallest = |fails, all| (all, fails);
     for _ in 0..repeats {
-        let fold_of = deal(labels, folds, &mut random);
-        for fold in 0..folds {
+        for mut fold in deal(&of_groups, folds as usize, &mut random, smallest) {
+            fold.sort_unstable();
             let (unseen, seen): (Vec<_>, Vec<_>) =
-                (0..labels.len()).partition(|index| fold_of[*index] == fold);
+                (0..labels.len()).partition(|index| fold.binary_search(index).is_ok());
             let training: Vec<_> = seen
                 .into_iter()
                 .map(|index| (index, labels[index].class))
@@ -99,46 +105,6 @@ fn uncounted(label: &Labelled<'_>) -> CrossValidated {
         fail: 0,
         abstained: 0,
     }
-}
-
-/// A fold for each label: groups whole, and each class spread evenly.
-fn deal(labels: &[Labelled<'_>], folds: u32, random: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, label) in labels.iter().enumerate() {
-        groups.entry(label.group).or_default().push(index);
-    }
-    let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
-    groups.shuffle(random);
-    groups.sort_by_key(|group| {
-        let fails = group
-            .iter()
-            .filter(|index| labels[**index].class == Class::Fail)
-            .count();
-        std::cmp::Reverse((fails, group.len()))
-    });
-    let mut sizes = vec![(0usize, 0usize); folds as usize];
-    let mut fold_of = vec![0; labels.len()];
-    for group in groups {
-        let fails = group
-            .iter()
-            .filter(|index| labels[**index].class == Class::Fail)
-            .count();
-        let fold = (0..sizes.len())
-            .min_by_key(|fold| {
-                if fails > 0 {
-                    sizes[*fold]
-                } else {
-                    (sizes[*fold].1, sizes[*fold].0)
-                }
-            })
-            .expect("there is a fold");
-        sizes[fold].0 += fails;
-        sizes[fold].1 += group.len();
-        for index in group {
-            fold_of[index] = fold as u32;
-        }
-    }
-    fold_of
 }
 
 /// The out-of-fold confusion table, averaged over the repeats.

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::labels::head;
-use crate::domain::EvalSource;
+use crate::domain::{EvalSource, head, one_line};
 
 /// Evals, or predicates, that are taken from one answer.
 pub const MOST_OF_ONE: usize = 8;
@@ -25,7 +24,7 @@ fn changes(answer: &Value) -> Vec<String> {
     let stated = answer["changes"].as_array().into_iter().flatten();
     stated
         .filter_map(Value::as_str)
-        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+        .map(one_line)
         .filter(|text| !text.is_empty())
         .map(|text| head(&text, CHANGE_CHARS).to_owned())
         .take(MOST_CHANGES)

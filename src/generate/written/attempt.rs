@@ -130,7 +130,7 @@ pub fn attempt(
 
 /// Runs on the first traces, and on the others unless it used up what it may on all of those.
 fn run(
-    desk: &mut Desk<'_>,
+    desk: &Desk<'_>,
     source: &EvalSource,
     traces: &[String],
 ) -> Result<Vec<Outcome>, WriteError> {

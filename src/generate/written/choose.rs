@@ -87,7 +87,7 @@ fn part(
             break;
         }
         let outcomes = match &written {
-            Some(tried) => desk.run_again(&tried.source, &tests.traces)?,
+            Some(tried) => desk.run(&tried.source, &tests.traces)?,
             None => Vec::new(),
         };
         all.push(Crossed {

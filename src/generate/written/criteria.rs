@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use super::WriteError;
 use super::desk::Desk;
-use super::labels::head;
 use super::material::Material;
 use super::prompt;
-use crate::domain::Criterion;
+use crate::domain::{Criterion, head, one_line};
 
 /// Criteria that are kept, and shown to people.
 pub const MOST_CRITERIA: usize = 8;
@@ -34,7 +33,7 @@ pub fn criteria(desk: &mut Desk<'_>, material: &Material) -> Result<Vec<Criterio
 fn distinct<'t>(stated: impl Iterator<Item = &'t str>) -> Vec<Criterion> {
     let mut seen = BTreeSet::new();
     stated
-        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+        .map(one_line)
         .map(|text| head(&text, CRITERION_CHARS).to_owned())
         .filter(|text| {
             let bare = text.trim_end_matches('.').to_lowercase();

@@ -84,28 +84,11 @@ impl<'b> Desk<'b> {
         self.ended.as_ref()
     }
 
-    /// Runs a source, which is one more tried.
+    /// Runs a source. One that is a candidate is counted beside.
     ///
     /// # Errors
     /// The host failed.
-    pub fn run(
-        &mut self,
-        source: &EvalSource,
-        traces: &[String],
-    ) -> Result<Vec<Outcome>, WriteError> {
-        self.count(source);
-        self.run_again(source, traces)
-    }
-
-    /// Runs a source that does not count: one of ours, or a smaller one with the same verdicts.
-    ///
-    /// # Errors
-    /// The host failed.
-    pub fn run_again(
-        &self,
-        source: &EvalSource,
-        traces: &[String],
-    ) -> Result<Vec<Outcome>, WriteError> {
+    pub fn run(&self, source: &EvalSource, traces: &[String]) -> Result<Vec<Outcome>, WriteError> {
         (self.run)(source, traces).map_err(WriteError::Host)
     }
 

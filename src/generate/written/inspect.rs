@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Try;
-use super::labels::{Decided, head};
+use super::labels::Decided;
 use super::score::Weight;
-use crate::domain::{Class, EvalSource, Outcome, Trace};
+use crate::domain::{Class, EvalSource, Outcome, Trace, head};
 
 /// Our eval that inspects; it is given a candidate for a trace.
 const INSPECTOR: &str = concat!(include_str!("inspector.py"), include_str!("names.py"));

@@ -1,12 +1,13 @@
 //! The labels that may shape the eval, as the generator handles them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::domain::{Class, LabelledTrace, Trace};
+use crate::domain::{Class, LabelledTrace, Trace, head};
+use crate::generate::folds::deal;
 
 /// Characters of input and of output by which two traces are alike.
 const COMPARED_CHARS: usize = 2_000;
@@ -71,27 +72,15 @@ pub fn folds<'l, 'b>(
     parts: usize,
     seed: u64,
 ) -> Option<Vec<Vec<&'l Decided<'b>>>> {
-    let mut groups: BTreeMap<&str, Vec<&Decided<'_>>> = BTreeMap::new();
-    for label in labels {
-        groups.entry(&label.label.group).or_default().push(label);
-    }
-    let mut groups: Vec<_> = groups.into_values().collect();
-    groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    groups.sort_by_key(|group| std::cmp::Reverse((count(group, Class::Fail), group.len())));
-    let mut folds = vec![Vec::new(); parts];
-    for group in groups {
-        let fails = count(&group, Class::Fail) > 0;
-        let size = |fold: &Vec<&Decided<'_>>| {
-            let (fails_there, all) = (count(fold, Class::Fail), fold.len());
-            if fails {
-                (fails_there, all)
-            } else {
-                (all - fails_there, all)
-            }
-        };
-        let smallest = folds.iter_mut().min_by_key(|fold| size(fold));
-        smallest.expect("there are parts").extend(group);
-    }
+    let of_groups: Vec<_> = labels
+        .iter()
+        .map(|label| (label.label.group.as_str(), label.class))
+        .collect();
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let fewest_passes = |fails, all| (all - fails, all);
+    let dealt = deal(&of_groups, parts, &mut random, fewest_passes);
+    let labels_of = |part: Vec<usize>| part.into_iter().map(|at| &labels[at]).collect();
+    let folds: Vec<Vec<&Decided<'_>>> = dealt.into_iter().map(labels_of).collect();
     let whole =
         |fold: &Vec<&Decided<'_>>| count(fold, Class::Fail) > 0 && count(fold, Class::Pass) > 0;
     folds.iter().all(whole).then_some(folds)
@@ -141,11 +130,4 @@ fn overlap(a: &HashSet<&str>, b: &HashSet<&str>) -> f64 {
     } else {
         shared as f64 / all as f64
     }
-}
-
-/// The first characters of a text.
-pub fn head(text: &str, chars: usize) -> &str {
-    text.char_indices()
-        .nth(chars)
-        .map_or(text, |(end, _)| &text[..end])
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::digest::{Digest, digest};
-use super::labels::{Decided, contrasts, count, drawn, head};
-use crate::domain::{Class, Thumb, sha256_hex};
+use super::labels::{Decided, contrasts, count, drawn};
+use crate::domain::{Class, Thumb, head, sha256_hex};
 
 /// Labelled traces in a prompt, at most: more teach little, and cost.
 const MOST_SHOWN: usize = 120;

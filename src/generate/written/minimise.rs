@@ -39,7 +39,7 @@ pub fn minimise(
         );
         traces.extend(desk.pool.iter().map(Trace::to_json));
     }
-    let said = said(&desk.run_again(source, &traces)?);
+    let said = said(&desk.run(source, &traces)?);
     let mut smallest = source.clone();
     let mut tried = BTreeSet::new();
     while let Some(smaller) = next_smaller(desk, &smallest, (&traces, &said), &mut tried)? {
@@ -88,7 +88,7 @@ fn says(
 ) -> Result<bool, WriteError> {
     let probed = traces.len().min(PROBED);
     let same = |range: std::ops::Range<usize>| {
-        let outcomes = desk.run_again(source, &traces[range.clone()])?;
+        let outcomes = desk.run(source, &traces[range.clone()])?;
         Ok::<bool, WriteError>(said(&outcomes) == expected[range])
     };
     Ok(same(0..probed)? && same(probed..traces.len())?)
@@ -99,7 +99,7 @@ type Edit = (usize, usize, String);
 
 fn proposed(desk: &Desk<'_>, source: &EvalSource) -> Result<Vec<Edit>, WriteError> {
     let given = serde_json::json!({ "source": source.as_str() }).to_string();
-    let outcomes = desk.run_again(&EvalSource::new(MINIMISER), &[given])?;
+    let outcomes = desk.run(&EvalSource::new(MINIMISER), &[given])?;
     let reason = outcomes
         .first()
         .and_then(|outcome| outcome.result.as_ref().ok());

@@ -235,7 +235,7 @@ fn best_of_all(desk: &mut Desk<'_>, shown: &Shown<'_, '_>) -> Result<Option<Trie
         let Some(tried) = candidate(desk, shown, kind)? else {
             continue;
         };
-        let outcomes = desk.run_again(&tried.source, &shown.all.traces)?;
+        let outcomes = desk.run(&tried.source, &shown.all.traces)?;
         all.push((Score::new(&shown.all.labels, &outcomes), tried));
     }
     let scored: Vec<_> = all

@@ -6,10 +6,9 @@ use super::answer::{MOST_OF_ONE, code};
 use super::attempt::{Shown, Tried, attempt};
 use super::desk::Desk;
 use super::inspect::{Finding, inspect};
-use super::labels::head;
 use super::score::{Score, Weight};
 use super::{Kind, WriteError};
-use crate::domain::{Class, EvalSource, LabelledTrace, Outcome};
+use crate::domain::{Class, EvalSource, LabelledTrace, Outcome, head};
 use crate::generate::{Generation, Predicate, Settings, generate_with};
 
 /// Predicates that are kept over the rounds.

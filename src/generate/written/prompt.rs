@@ -9,7 +9,7 @@ use super::labels::Decided;
 use super::material::{Material, alone, fenced, mark};
 use super::question::part_names;
 use super::score::Score;
-use crate::domain::{Class, Criterion, EvalSource, Outcome, Thumb, Verdict};
+use crate::domain::{Class, Criterion, EvalSource, Outcome, Thumb, Verdict, head};
 use crate::llm::{Prompt, Task};
 
 /// Tokens of an answer, at most: two evals of 60 lines, or eight predicates, with room for thought.
@@ -247,11 +247,14 @@ fn miss(label: &Decided<'_>, outcome: &Outcome) -> String {
         Class::Pass => Thumb::Up.emoji(),
         Class::Fail => Thumb::Down.emoji(),
     };
-    let cut = |text: &str| -> String { text.chars().take(SAID_CHARS).collect() };
     let said = match &outcome.result {
-        Ok((Verdict::Abstain, reason)) => format!("abstains: {}", cut(reason)),
-        Ok((verdict, reason)) => format!("says {}: {}", verdict.as_str(), cut(reason)),
-        Err(error) => format!("fails ({}): {}", error.kind.as_str(), cut(&error.message)),
+        Ok((Verdict::Abstain, reason)) => format!("abstains: {}", head(reason, SAID_CHARS)),
+        Ok((verdict, reason)) => format!("says {}: {}", verdict.as_str(), head(reason, SAID_CHARS)),
+        Err(error) => format!(
+            "fails ({}): {}",
+            error.kind.as_str(),
+            head(&error.message, SAID_CHARS)
+        ),
     };
     format!("{}: people say {thumb}; it {said}", label.tag)
 }

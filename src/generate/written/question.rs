@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::attempt::Shown;
-use super::labels::{Decided, head};
-use crate::domain::{Class, EvalSource};
+use super::labels::Decided;
+use crate::domain::{Class, EvalSource, head, one_line};
 use crate::generate::rules::python::literal;
 
 /// Parts of a trace that a question may be about, each as an item of a list in Python.
@@ -152,8 +152,7 @@ fn texts(value: &Value) -> Vec<&str> {
 
 /// One line of at most so many characters.
 fn line(text: &str, chars: usize) -> String {
-    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    head(&joined, chars).to_owned()
+    head(&one_line(text), chars).to_owned()
 }
 
 fn examples(answer: &Value, shown: &Shown<'_, '_>) -> Vec<String> {

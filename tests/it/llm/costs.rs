@@ -4,6 +4,7 @@ use chrono::{Datelike, Months, Utc};
 use iofold::domain::{EvalId, WorkspaceId};
 use iofold::llm::{LlmError, Model, Task, Usage, usage_of};
 use iofold::store::Db;
+use iofold::workspace::register;
 
 use super::{MODELS, client, named, prompt};
 use crate::llm_standin::{Llm, Reply};
@@ -24,11 +25,8 @@ async fn rows(database: Database) -> (tempfile::TempDir, Db) {
     let db = Db::open(&database.url(folder.path()).await).await;
     let db = db.expect("it opens");
     for workspace in ["here", "elsewhere"] {
-        sqlx::query("insert into workspaces (id, created_at_ms) values ($1, 0)")
-            .bind(workspace)
-            .execute(db.pool())
-            .await
-            .expect("a workspace");
+        let registered = register(&db, &workspace.into()).await;
+        registered.expect("a workspace");
     }
     (folder, db)
 }
@@ -106,11 +104,7 @@ async fn a_spent_budget_stops_its_workspace_alone_and_says_until_when(database: 
         ];
         let client = client(&llm, &settings);
         let workspace = WorkspaceId::from(model);
-        sqlx::query("insert into workspaces (id, created_at_ms) values ($1, 0)")
-            .bind(model)
-            .execute(db.pool())
-            .await
-            .expect("a workspace");
+        register(&db, &workspace).await.expect("a workspace");
         let one = client.for_workspace(&db, &workspace, Some(&eval("e")));
         one.complete(&prompt(Task::Write))
             .await

@@ -6,6 +6,7 @@ use iofold::domain::WorkspaceId;
 use iofold::llm::{Answer, Judge, Question};
 use iofold::run::{Jury, KnownAnswers};
 use iofold::store::Db;
+use iofold::workspace::register;
 use serde_json::{Value, json};
 use sqlx::Row;
 use tokio::runtime::Handle;
@@ -107,10 +108,7 @@ async fn a_reason_is_kept_beside_the_answer_and_who_gave_it(database: Database) 
     let db = Db::open(&database.url(folder.path()).await)
         .await
         .expect("it opens");
-    sqlx::query("insert into workspaces (id, created_at_ms) values ('here', 0)")
-        .execute(db.pool())
-        .await
-        .expect("a workspace");
+    register(&db, &"here".into()).await.expect("a workspace");
     for (api, model) in MODELS {
         let llm = Llm::answering(move |request: &Request| match request.api == api {
             true => Reply::Status(529),
