@@ -44,32 +44,37 @@ impl Edit {
     ///
     /// The answer and the question change in `output` and `input`, in `messages` and in the observations that hold
     /// them; a call in `tool_calls`, in `messages` and in its `TOOL` step; what was retrieved wherever it was passed
-    /// on. Chats that generations were given stay as the source had them otherwise.
+    /// on. Chats that generations were given stay as the source had them otherwise. Where the trace is a session's last,
+    /// it changes there too; the traces before it stay.
     pub fn apply(&self, trace: &Trace) -> Trace {
         let mut changed = trace.clone();
+        let mut earlier = std::mem::take(&mut changed.session);
+        self.change(&mut changed);
+        match earlier.pop() {
+            Some(_) => changed.after(earlier),
+            None => changed,
+        }
+    }
+
+    fn change(&self, trace: &mut Trace) {
         match self {
-            Self::Answer(text) => set_answer(&mut changed, text),
-            Self::Question(text) => set_question(&mut changed, text),
-            Self::Without(part, word) => {
-                rewrite(&mut changed, *part, &|text| text.replace(word, ""))
-            }
-            Self::With(part, word) => {
-                rewrite(&mut changed, *part, &|text| format!("{text} {word}"))
-            }
+            Self::Answer(text) => set_answer(trace, text),
+            Self::Question(text) => set_question(trace, text),
+            Self::Without(part, word) => rewrite(trace, *part, &|text| text.replace(word, "")),
+            Self::With(part, word) => rewrite(trace, *part, &|text| format!("{text} {word}")),
             Self::DropMetadata(key) => {
-                if let Value::Object(fields) = &mut changed.metadata {
+                if let Value::Object(fields) = &mut trace.metadata {
                     fields.shift_remove(key);
                 }
             }
-            Self::DropCall(at) => drop_call(&mut changed, *at),
-            Self::FailCall(at) => change_call(&mut changed, *at, &fail),
+            Self::DropCall(at) => drop_call(trace, *at),
+            Self::FailCall(at) => change_call(trace, *at, &fail),
             Self::DropRetrieved => {
-                for at in 0..changed.observations.len() {
-                    rewrite(&mut changed, Part::Retrieved(at), &|_| String::new());
+                for at in 0..trace.observations.len() {
+                    rewrite(trace, Part::Retrieved(at), &|_| String::new());
                 }
             }
         }
-        changed
     }
 }
 

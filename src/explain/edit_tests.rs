@@ -196,3 +196,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_change_reaches_the_sessions_last_trace_and_no_earlier_one() {
+    let session = trace("last").after(vec![trace("first")]);
+    let changed = Edit::Answer("new".to_owned()).apply(&session);
+    let answers = changed.session.iter().map(|one| one.output_text.as_str());
+    assert_eq!(answers.collect::<Vec<_>>(), ["first", "new"]);
+    assert_eq!(
+        changed,
+        Edit::Answer("new".to_owned())
+            .apply(&trace("last"))
+            .after(vec![trace("first")])
+    );
+    assert!(
+        Edit::Answer("new".to_owned())
+            .apply(&trace("last"))
+            .session
+            .is_empty()
+    );
+}

@@ -126,6 +126,11 @@ impl<'t> Texts<'t> {
                 0,
             );
         }
+        for (at, earlier) in trace.session.iter().enumerate() {
+            let path = format!("session[{at}]");
+            others.push((format!("{path}.input_text"), earlier.input_text.as_str()));
+            others.push((format!("{path}.output_text"), earlier.output_text.as_str()));
+        }
         let answer = trace.output_text.as_str();
         // A copy of the answer is no other place.
         others.retain(|(_, text)| *text != answer);
@@ -225,6 +230,14 @@ mod tests {
             words: Vec::new(),
             differs: None,
         }
+    }
+
+    #[test]
+    fn a_word_of_an_earlier_turn_of_the_session_is_shown_there() {
+        let session = trace("It costs €40.").after(vec![trace("Delivery is free.")]);
+        let words = find_words(&explained(&["free"]), &session, None);
+        let place = words[0].elsewhere.as_ref().unwrap();
+        assert_eq!(place.path, "session[0].output_text");
     }
 
     #[test]

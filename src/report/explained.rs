@@ -12,7 +12,7 @@ use crate::domain::{Class, Outcome, Trace, TraceId, Verdict, one_line};
 use crate::explain::{self, Explanation, Mutations, Place, StepKind, Word};
 use crate::sandbox::receipt::Answered;
 use crate::slack::{context, cut, escape};
-use crate::store::TraceLabels;
+use crate::store::{TraceLabels, with_session};
 use crate::workspace::Workspace;
 
 const CODE_MAX: usize = 120;
@@ -120,12 +120,11 @@ pub async fn quote(
     trace: &TraceId,
     outcome: &StoredOutcome,
 ) -> Option<Quoted> {
-    let ran = store::ran(&app.db, &workspace.id, &version.id, trace).await;
-    let (payload, answers) = unless_failed(app, version, ran.map_err(anyhow::Error::from))??;
+    let ran = ran_on(app, workspace, version, trace).await;
+    let (trace, answers) = unless_failed(app, version, ran)??;
     let sandbox = app.sandbox.for_tenant(workspace.id.as_str());
     let (source, plain) = (version.source.clone(), plain(outcome)?);
     let explained = tokio::task::spawn_blocking(move || {
-        let trace: Trace = serde_json::from_str(&payload)?;
         let answered: Vec<Answered> = serde_json::from_str(&answers)?;
         let known = answered
             .into_iter()
@@ -140,6 +139,27 @@ pub async fn quote(
     });
     let explained = explained.await.map_err(anyhow::Error::from).flatten();
     Quoted::of(&unless_failed(app, version, explained)?.ok()?)
+}
+
+/// A trace as a version was given it, with its session where it judges those, and what `judge` answered then, as JSON;
+/// `None` where it has not run on the trace as it now is.
+async fn ran_on(
+    app: &App,
+    workspace: &Workspace,
+    version: &Version,
+    trace: &TraceId,
+) -> anyhow::Result<Option<(Trace, String)>> {
+    let ran = store::ran(&app.db, &workspace.id, &version.id, trace).await?;
+    let Some((payload, answers)) = ran else {
+        return Ok(None);
+    };
+    let trace = if version.source.reads_session() {
+        let limit = app.sandbox.limits().trace_bytes;
+        with_session(&app.db, &workspace.id, &payload, limit).await?
+    } else {
+        serde_json::from_str(&payload)?
+    };
+    Ok(Some((trace, answers)))
 }
 
 /// The outcome as its row has it.
@@ -191,11 +211,8 @@ async fn score(
 ) -> anyhow::Result<Option<Mutations>> {
     let mut traces: Vec<Trace> = Vec::with_capacity(passing.len());
     for trace in passing {
-        let ran = store::ran(&app.db, &workspace.id, &version.id, trace).await?;
-        traces.extend(
-            ran.map(|(payload, _)| serde_json::from_str(&payload))
-                .transpose()?,
-        );
+        let ran = ran_on(app, workspace, version, trace).await?;
+        traces.extend(ran.map(|(trace, _)| trace));
     }
     let sandbox = app.sandbox.for_tenant(workspace.id.as_str());
     let source = version.source.clone();

@@ -140,6 +140,26 @@ async fn a_report_goes_out_once_is_decided_about_and_asks_for_labels() {
 }
 
 #[tokio::test]
+async fn an_eval_of_sessions_is_explained_on_sessions() {
+    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+    let app = app(&slack, &folder, "C1").await;
+    fill(&app).await;
+    let of_sessions = EVAL.replace("trace[", "trace[\"session\"][-1][");
+    let sql = "update eval_versions set source = $1";
+    let query = sqlx::query(sql).bind(of_sessions);
+    query.execute(app.db.pool()).await.unwrap();
+    let workspace = app.workspace(&"default".into()).unwrap();
+    crate::run::run_evals(&app, workspace).await.unwrap();
+    post_reports(&app, workspace).await.unwrap();
+    let messages = slack.calls_of("chat.postMessage");
+    let misses = messages.last().unwrap().to_string();
+    assert!(misses.contains("Decided in line 7"), "{misses}");
+    let shown = messages[0].to_string();
+    assert!(shown.contains("made from 12 good ones"), "{shown}");
+    assert!(!shown.contains("errors apart"), "{shown}");
+}
+
+#[tokio::test]
 async fn an_eval_that_cannot_be_explained_is_reported_all_the_same() {
     let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
     let app = app(&slack, &folder, "C1").await;
