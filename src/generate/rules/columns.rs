@@ -9,7 +9,9 @@ use super::json::{Kind, Shape};
 use super::measure::{Claim, Format, Match, Measure, Scale};
 use super::predicate::Predicate;
 use super::reading::{Reading, Source};
+use super::search::Training;
 use super::text::pattern;
+use super::trajectory::{NAMELESS, Trajectory, known_tools};
 use super::vocabulary::{ENDINGS, PATTERNS, PHRASE_LISTS};
 use crate::domain::Class;
 
@@ -36,6 +38,59 @@ pub struct Column {
     pub values: Vec<Option<f64>>,
     /// Where it may be cut, ascending.
     pub cuts: Vec<f64>,
+    /// Where the values lie between the cuts.
+    pub places: Places,
+}
+
+/// Where each trace's value lies: how many cuts it reaches. Most traces of a phrase or a flag lie in the same place, which
+/// is said once.
+pub struct Places {
+    /// The commonest.
+    pub usual: usize,
+    /// The traces in another place, and those in none.
+    pub others: Vec<(usize, Option<usize>)>,
+}
+
+impl Places {
+    fn of(values: &[Option<f64>], cuts: &[f64]) -> Self {
+        let place = |value: &f64| cuts.partition_point(|cut| cut <= value);
+        let places: Vec<Option<usize>> = values
+            .iter()
+            .map(|value| value.as_ref().map(place))
+            .collect();
+        let mut counts = vec![0; cuts.len() + 1];
+        places
+            .iter()
+            .flatten()
+            .for_each(|place| counts[*place] += 1);
+        let usual = (0..counts.len()).max_by_key(|place| counts[*place]);
+        let usual = usual.expect("there is a place below the first cut");
+        let others = places.into_iter().enumerate();
+        Self {
+            usual,
+            others: others.filter(|(_, place)| *place != Some(usual)).collect(),
+        }
+    }
+}
+
+impl Column {
+    fn new(
+        measure: Measure,
+        price: f64,
+        low_is: Option<Class>,
+        values: Vec<Option<f64>>,
+        cuts: Vec<f64>,
+    ) -> Self {
+        let places = Places::of(&values, &cuts);
+        Self {
+            measure,
+            price,
+            low_is,
+            values,
+            cuts,
+            places,
+        }
+    }
 }
 
 // Prices, in labels: a relation is preferred to anything else that separates three labels more, and then a kind of
@@ -51,13 +106,7 @@ fn column(readings: &[Reading<'_>], measure: Measure, price: f64, low_is: Option
         .map(|reading| measure.value(reading))
         .collect();
     let cuts = cuts(measure.scale(), &values);
-    Column {
-        measure,
-        price,
-        low_is,
-        values,
-        cuts,
-    }
+    Column::new(measure, price, low_is, values, cuts)
 }
 
 fn cuts(scale: Scale, values: &[Option<f64>]) -> Vec<f64> {
@@ -99,7 +148,7 @@ pub fn columns(readings: &[Reading<'_>]) -> Vec<Column> {
     let mut all = relations(readings);
     all.extend(wording(readings));
     all.extend(sizes(readings));
-    all.extend(tools(readings));
+    all.extend(steps(readings));
     all.extend(phrases(readings));
     all.retain(|column| worth_trying(&column.values));
     all
@@ -202,16 +251,46 @@ fn to_references(readings: &[Reading<'_>], field: &str) -> Vec<Column> {
     .into()
 }
 
-fn tools(readings: &[Reading<'_>]) -> Vec<Column> {
-    let names: BTreeSet<&str> = readings
-        .iter()
-        .flat_map(|reading| &reading.trace.tool_calls)
-        .map(|call| call.name.as_str())
-        .collect();
-    names
-        .into_iter()
-        .map(|name| column(readings, Measure::Uses(name.to_owned()), SIZE, None))
-        .collect()
+/// The steps taken; of measures that are the same on all traces, the first.
+fn steps(readings: &[Reading<'_>]) -> Vec<Column> {
+    let tools = known_tools(readings.iter().map(|reading| reading.trace));
+    let mut all: Vec<Column> = NAMELESS
+        .map(|step| column(readings, Measure::Trajectory(step), KIND, None))
+        .into();
+    for tool in &tools {
+        all.push(column(readings, Measure::Uses(tool.clone()), SIZE, None));
+        let last = Measure::Trajectory(Trajectory::LastCall(tool.clone()));
+        all.push(column(readings, last, SIZE, None));
+    }
+    for tool in &tools {
+        let calls = Measure::Trajectory(Trajectory::CallsOf(tool.clone()));
+        let Column {
+            measure,
+            values,
+            mut cuts,
+            ..
+        } = column(readings, calls, PHRASE, None);
+        // From one on, it is whether the tool was called.
+        cuts.retain(|cut| *cut > 1.0);
+        all.push(Column::new(measure, PHRASE, None, values, cuts));
+        let others = tools.iter().filter(|other| *other != tool);
+        all.extend(others.map(|other| {
+            let order = Trajectory::Before(tool.clone(), other.clone());
+            column(readings, Measure::Trajectory(order), PHRASE, None)
+        }));
+    }
+    let mut known = BTreeSet::new();
+    all.retain(|column| !column.cuts.is_empty() && known.insert(sides(column)));
+    all
+}
+
+/// On which side of each cut the traces lie.
+fn sides(column: &Column) -> Vec<Vec<bool>> {
+    let side = |cut: &f64| {
+        let values = column.values.iter().flatten();
+        values.map(|value| value >= cut).collect()
+    };
+    column.cuts.iter().map(side).collect()
 }
 
 /// What written predicates said. People know what they ask for, so that they cost as little as a relation.
@@ -258,13 +337,7 @@ fn phrase_column(phrase: String, traces: &[usize], count: usize) -> Column {
     for trace in traces {
         values[*trace] = Some(1.0);
     }
-    Column {
-        measure: Measure::Says(phrase),
-        price: PHRASE,
-        low_is: None,
-        values,
-        cuts: vec![1.0],
-    }
+    Column::new(Measure::Says(phrase), PHRASE, None, values, vec![1.0])
 }
 
 /// The fields that a request shows: `"answer": …`.
@@ -272,17 +345,19 @@ static SHOWN_FIELD: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#""([A-Za-z_][A-Za-z0-9_ -]{0,39})" *:"#));
 
 /// JSON with the fields that the passing answers among `training` share: learnt from labels, so anew for each fold.
-pub fn format_columns(readings: &[Reading<'_>], training: &[(usize, Class)]) -> Vec<Column> {
-    let passing = training.iter().filter(|(_, class)| *class == Class::Pass);
+pub fn format_columns(readings: &[Reading<'_>], training: Training<'_>) -> Vec<Column> {
+    let passing = training
+        .iter()
+        .filter(|(_, class, _)| *class == Class::Pass);
     let objects: Vec<_> = passing
-        .filter_map(|(index, _)| fields_of(&readings[*index]))
+        .filter_map(|(index, ..)| fields_of(&readings[*index]))
         .collect();
     let Some(shared) = shared_fields(&objects).filter(|fields| !fields.is_empty()) else {
         return Vec::new();
     };
     let stated = training
         .iter()
-        .all(|(index, _)| shows(&readings[*index], &shared));
+        .all(|(index, ..)| shows(&readings[*index], &shared));
     let price = if stated {
         RELATION - 0.1
     } else {

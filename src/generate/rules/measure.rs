@@ -9,6 +9,7 @@ use super::predicate::Predicate;
 use super::reading::{Reading, Source, failed};
 use super::search::opposite;
 use super::text::{has_run, is_content, strip, words};
+use super::trajectory::Trajectory;
 use super::vocabulary::{Ending, Pattern, PhraseList};
 use crate::domain::{Class, Verdict};
 
@@ -77,6 +78,8 @@ pub enum Measure {
     FailedCalls,
     /// Whether a tool was called.
     Uses(String),
+    /// What steps were taken, and in which order.
+    Trajectory(Trajectory),
     /// Whether the answer follows the constraints that the request states.
     Constraints,
     /// What a predicate that somebody else wrote says; known only where it was run.
@@ -100,6 +103,7 @@ impl Measure {
             }
             Self::Missing(..) | Self::Pattern(_) | Self::Words | Self::Characters => Scale::Count,
             Self::ToolCalls | Self::FailedCalls => Scale::Count,
+            Self::Trajectory(step) if step.counts() => Scale::Count,
             _ => Scale::Flag,
         }
     }
@@ -111,12 +115,13 @@ impl Measure {
 
     /// Whether the two can't stand in one eval: they are the same, or would need one name for two texts.
     pub fn clashes(&self, other: &Self) -> bool {
-        let alike = matches!(
-            (self, other),
+        let alike = match (self, other) {
+            (Self::Trajectory(one), Self::Trajectory(another)) => one.is_like(another),
             (Self::Says(_), Self::Says(_))
-                | (Self::Uses(_), Self::Uses(_))
-                | (Self::Format(_), Self::Format(_))
-        );
+            | (Self::Uses(_), Self::Uses(_))
+            | (Self::Format(_), Self::Format(_)) => true,
+            _ => false,
+        };
         let fields = self.field().zip(other.field());
         self == other || alike || fields.is_some_and(|(one, another)| one != another)
     }
@@ -177,6 +182,7 @@ impl Measure {
                     .iter()
                     .any(|call| call.name == *tool),
             )),
+            Self::Trajectory(step) => Some(step.value(reading.trace) as f64),
             Self::Constraints => Some(flag(constraints::followed(reading.trace))),
             Self::Written(predicate) => reading.written.get(&predicate.name).copied().map(flag),
         }

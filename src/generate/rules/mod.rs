@@ -1,7 +1,7 @@
 //! The LLM-free generator: labels become the rule list that people would name.
 //!
 //! A trace is taken apart once (`reading`), measured in every way that people would name (`columns`, `measure`,
-//! `vocabulary`, `constraints`), and the best rule list of one to three conditions is sought (`search`). It is offered
+//! `vocabulary`, `trajectory`, `constraints`), and the best rule list of one to three conditions is sought (`search`). It is offered
 //! only where shuffled labels hardly ever give one as good and cross-validation, with the whole search inside each fold,
 //! says that it beats guessing; the published cross-validation is drawn anew (`validate`, `induce`). It is written out
 //! as Python (`emit`, `fragment`, `spoken`, `helpers`, `python`), and every measure here must agree with its Python on
@@ -13,6 +13,7 @@
 mod columns;
 mod constraints;
 mod emit;
+mod evidence;
 mod fragment;
 mod helpers;
 mod induce;
@@ -26,6 +27,7 @@ mod spoken;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trajectory;
 mod validate;
 mod vocabulary;
 

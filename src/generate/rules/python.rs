@@ -47,6 +47,24 @@ pub fn assignment(name: &str, value: &str) -> String {
     whole
 }
 
+/// A pattern of many alternatives, as raw literals a line each that Python joins.
+pub fn wrapped_pattern(name: &str, pattern: &str) -> String {
+    let mut lines = vec![String::new()];
+    for part in pattern.split_inclusive('|') {
+        let last = lines.last_mut().expect("there is a line");
+        if last.len() + part.len() > LINE - 7 {
+            lines.push(part.to_owned());
+        } else {
+            last.push_str(part);
+        }
+    }
+    let lines: String = lines
+        .iter()
+        .map(|line| format!("    {}\n", raw_literal(line)))
+        .collect();
+    format!("{name} = (\n{lines})")
+}
+
 /// A list with an item a line.
 pub fn list(name: &str, items: &[String]) -> String {
     let lines: String = items.iter().map(|item| format!("    {item},\n")).collect();

@@ -17,8 +17,8 @@ const BEAM: usize = 8;
 /// How far classes are weighted to count alike: 0 not at all, 1 fully.
 const BALANCE: f64 = 0.75;
 
-/// Labels to learn from: the index of a trace in the columns, and its class.
-pub type Training<'t> = &'t [(usize, Class)];
+/// Labels to learn from: the index of a trace in the columns, its class, and what the label counts.
+pub type Training<'t> = &'t [(usize, Class, f64)];
 
 /// The best found, with what it is worth.
 pub struct Found {
@@ -36,11 +36,7 @@ pub fn search<'c>(
     columns: impl Iterator<Item = &'c Column> + Clone,
     training: Training<'_>,
 ) -> Option<Found> {
-    let weights = weights(training)?;
-    let labels = Labels {
-        training,
-        weights: &weights,
-    };
+    let labels = Labels::new(training)?;
     let mut singles: Vec<Partial<'c>> = columns
         .clone()
         .flat_map(|column| labels.best_cuts(column))
@@ -62,34 +58,33 @@ pub fn best_score<'c>(
     columns: impl Iterator<Item = &'c Column>,
     training: Training<'_>,
 ) -> Option<f64> {
-    let weights = weights(training)?;
-    let labels = Labels {
-        training,
-        weights: &weights,
-    };
+    let labels = Labels::new(training)?;
     columns
         .flat_map(|column| labels.best_cuts(column))
         .map(|single| single.score)
         .max_by(f64::total_cmp)
 }
 
-/// Each label's weight: classes count nearly alike, and all labels together as many as they are.
+/// Each label's weight: classes count nearly alike, and all labels together as much as they do.
 fn weights(training: Training<'_>) -> Option<Vec<f64>> {
-    let total = training.len() as f64;
-    let fails = training
-        .iter()
-        .filter(|(_, class)| *class == Class::Fail)
-        .count() as f64;
-    let raw = |class: &Class| match class {
+    let sum = |of: &dyn Fn(Class) -> f64| -> f64 {
+        let weights = training
+            .iter()
+            .map(|(_, class, weight)| weight * of(*class));
+        weights.sum()
+    };
+    let total = sum(&|_| 1.0);
+    let fails = sum(&|class| f64::from(u8::from(class == Class::Fail)));
+    let raw = |class| match class {
         Class::Fail => (total / fails).powf(BALANCE),
         Class::Pass => (total / (total - fails)).powf(BALANCE),
     };
-    let sum: f64 = training.iter().map(|(_, class)| raw(class)).sum();
-    let both = fails > 0.0 && fails < total;
-    both.then(|| {
+    let all = sum(&raw);
+    let of = |class| training.iter().any(|(_, found, _)| *found == class);
+    (of(Class::Fail) && of(Class::Pass)).then(|| {
         training
             .iter()
-            .map(|(_, class)| raw(class) * total / sum)
+            .map(|(_, class, weight)| weight * raw(*class) * total / all)
             .collect()
     })
 }
@@ -97,7 +92,50 @@ fn weights(training: Training<'_>) -> Option<Vec<f64>> {
 /// The labels of one search.
 struct Labels<'t> {
     training: Training<'t>,
-    weights: &'t [f64],
+    weights: Vec<f64>,
+    /// For fail, against pass.
+    tally: Tally,
+}
+
+/// What labels weigh, trace by trace: those for something, and those against it.
+struct Tally {
+    weights: Vec<[f64; 2]>,
+    total: [f64; 2],
+}
+
+impl Tally {
+    /// Of traces with whether they are for it, and their weight.
+    fn of(votes: impl Iterator<Item = (usize, bool, f64)>) -> Self {
+        let mut weights: Vec<[f64; 2]> = Vec::new();
+        let mut total = [0.0; 2];
+        for (index, is_for, weight) in votes {
+            if weights.len() <= index {
+                weights.resize(index + 1, [0.0; 2]);
+            }
+            let side = usize::from(!is_for);
+            weights[index][side] += weight;
+            total[side] += weight;
+        }
+        Self { weights, total }
+    }
+
+    /// What lies in each place between the column's cuts, and what in none.
+    fn by_place(&self, column: &Column) -> (Vec<[f64; 2]>, [f64; 2]) {
+        let mut places = vec![[0.0; 2]; column.cuts.len() + 1];
+        let (mut usual, mut none) = (self.total, [0.0; 2]);
+        for (index, place) in &column.places.others {
+            let Some(weights) = self.weights.get(*index) else {
+                continue;
+            };
+            let place = place.map_or(&mut none, |place| &mut places[place]);
+            for side in [0, 1] {
+                place[side] += weights[side];
+                usual[side] -= weights[side];
+            }
+        }
+        places[column.places.usual] = usual;
+        (places, none)
+    }
 }
 
 /// One condition of a partial rule list.
@@ -153,11 +191,24 @@ impl Partial<'_> {
 }
 
 impl<'t> Labels<'t> {
+    fn new(training: Training<'t>) -> Option<Self> {
+        let weights = weights(training)?;
+        let votes = training.iter().zip(&weights);
+        let tally = Tally::of(
+            votes.map(|((index, class, _), weight)| (*index, *class == Class::Fail, *weight)),
+        );
+        Some(Self {
+            training,
+            weights,
+            tally,
+        })
+    }
+
     fn weighted(&self) -> impl Iterator<Item = (usize, Class, f64)> + '_ {
         self.training
             .iter()
-            .zip(self.weights)
-            .map(|((index, class), weight)| (*index, *class, *weight))
+            .zip(&self.weights)
+            .map(|((index, class, _), weight)| (*index, *class, *weight))
     }
 
     /// A column's best cut where low values fail, and where they pass; each as a rule for either class.
@@ -186,20 +237,19 @@ impl<'t> Labels<'t> {
 
     /// For each cut, the weight of what is right if values below it fail, and if they pass.
     fn agreements(&self, column: &Column) -> Vec<(f64, f64)> {
-        let mut all = vec![(0.0, 0.0); column.cuts.len()];
-        for (index, class, weight) in self.weighted() {
-            let Some(value) = column.values[index] else {
-                continue;
-            };
-            for (cut, (low_fails, low_passes)) in column.cuts.iter().zip(&mut all) {
-                if (value < *cut) == (class == Class::Fail) {
-                    *low_fails += weight;
-                } else {
-                    *low_passes += weight;
-                }
-            }
-        }
-        all
+        let (places, _) = self.tally.by_place(column);
+        let sum = |side: usize| places.iter().map(|place| place[side]).sum::<f64>();
+        let (fails, passes) = (sum(0), sum(1));
+        let (mut low_fails, mut low_passes) = (0.0, 0.0);
+        let below = places[..column.cuts.len()].iter().map(|[fail, pass]| {
+            low_fails += fail;
+            low_passes += pass;
+            (
+                low_fails + passes - low_passes,
+                low_passes + fails - low_fails,
+            )
+        });
+        below.collect()
     }
 
     /// Grows rule lists a condition at a time, as long as each is worth its price; the best of all.
@@ -213,9 +263,10 @@ impl<'t> Labels<'t> {
             let mut longer: Vec<_> = beam
                 .iter()
                 .flat_map(|partial| {
+                    let open = self.open(partial);
                     columns
                         .clone()
-                        .filter_map(|column| self.with_one_more(partial, column))
+                        .filter_map(move |column| with_one_more(partial, &open, column))
                 })
                 .collect();
             longer.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -228,52 +279,54 @@ impl<'t> Labels<'t> {
         Some(best)
     }
 
-    /// `partial` with the best condition of `column`, if that is worth its price.
-    fn with_one_more<'c>(&self, partial: &Partial<'c>, column: &'c Column) -> Option<Partial<'c>> {
-        if partial
-            .parts
-            .iter()
-            .any(|part| part.column.measure.clashes(&column.measure))
-        {
-            return None;
-        }
-        let open: Vec<_> = self
+    /// The labels that `partial` does not decide: for the class that its conditions name, and against it.
+    fn open(&self, partial: &Partial<'_>) -> Tally {
+        let open = self
             .weighted()
-            .filter(|(index, ..)| partial.leaves_open(*index))
-            .collect();
-        let sides = column.cuts.iter().flat_map(|cut| {
-            [true, false].map(|at_least| Part {
-                column,
-                cut: *cut,
-                at_least,
-            })
-        });
-        let worth = |part: Part<'c>| {
-            let change = open.iter().map(|(index, class, weight)| {
-                gain(part.holds(*index), *class == partial.when_met, *weight)
-            });
-            (
-                change.sum::<f64>()
-                    - column.price
-                    - reversed(column, low_is(part.at_least, partial.when_met)),
-                part,
-            )
-        };
-        let (worth, part) = sides.map(worth).max_by(|a, b| a.0.total_cmp(&b.0))?;
-        let mut longer = partial.clone();
-        longer.parts.push(part);
-        longer.score += worth - CONDITION_PRICE;
-        (longer.score > partial.score).then_some(longer)
+            .filter(|(index, ..)| partial.leaves_open(*index));
+        Tally::of(open.map(|(index, class, weight)| (index, class == partial.when_met, weight)))
     }
 }
 
-/// What changes for a label that was open: it was right where it is not of the class that conditions name.
-fn gain(holds: Option<bool>, is_named: bool, weight: f64) -> f64 {
-    match (holds, is_named) {
-        (Some(false), _) | (None, true) => 0.0,
-        (Some(true), true) => weight,
-        (Some(true), false) | (None, false) => -weight,
+/// `partial` with the best condition of `column`, if that is worth its price; `open` is what `partial` leaves open.
+///
+/// What was open was right where it is not of the class that conditions name. A trace without a value is decided no more.
+fn with_one_more<'c>(
+    partial: &Partial<'c>,
+    open: &Tally,
+    column: &'c Column,
+) -> Option<Partial<'c>> {
+    let mut parts = partial.parts.iter();
+    if parts.any(|part| part.column.measure.clashes(&column.measure)) {
+        return None;
     }
+    let (places, [_, lost]) = open.by_place(column);
+    let all: f64 = places.iter().map(|[named, others]| named - others).sum();
+    let mut below = 0.0;
+    let sides = column.cuts.iter().zip(&places).flat_map(|(cut, place)| {
+        below += place[0] - place[1];
+        [(true, all - below), (false, below)].map(|(at_least, gain)| {
+            let low_is = low_is(at_least, partial.when_met);
+            let worth = gain - lost - column.price - reversed(column, low_is);
+            let part = Part {
+                column,
+                cut: *cut,
+                at_least,
+            };
+            (worth, part)
+        })
+    });
+    let (worth, part) = sides.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let score = partial.score + worth - CONDITION_PRICE;
+    (score > partial.score).then(|| {
+        let mut parts = partial.parts.clone();
+        parts.push(part);
+        Partial {
+            parts,
+            when_met: partial.when_met,
+            score,
+        }
+    })
 }
 
 /// A single condition that says pass, and its twin that says fail: the same verdicts.

@@ -2,6 +2,7 @@
 
 mod format;
 mod relations;
+mod trajectory;
 
 use super::constraints;
 use super::helpers::Helper;
@@ -93,6 +94,7 @@ pub fn spoken(measure: &Measure) -> Spoken {
         Measure::ToolCalls => tool_calls(),
         Measure::FailedCalls => failed_calls(),
         Measure::Uses(tool) => uses(tool),
+        Measure::Trajectory(step) => trajectory::spoken(step),
         Measure::Constraints => constraints::spoken(),
         Measure::Written(predicate) => predicate.spoken(),
     }

@@ -46,6 +46,8 @@ pub struct Labelled<'l> {
     pub id: &'l str,
     pub group: &'l str,
     pub class: Class,
+    /// What it counts.
+    pub weight: f64,
 }
 
 /// Cross-validates the search.
@@ -70,7 +72,7 @@ pub fn cross_validate(
                 (0..labels.len()).partition(|index| fold.binary_search(index).is_ok());
             let training: Vec<_> = seen
                 .into_iter()
-                .map(|index| (index, labels[index].class))
+                .map(|index| (index, labels[index].class, labels[index].weight))
                 .collect();
             let learnt = format_columns(readings, &training);
             let tried = columns.iter().chain(&learnt);
@@ -162,6 +164,9 @@ impl Table {
     }
 }
 
+/// Sums of weights in another order differ by less; scores that differ at all, by more.
+const ROUNDING: f64 = 1e-9;
+
 /// How often shuffled labels give a single condition that scores as well: an upper bound of a permutation test's p-value.
 ///
 /// Stops as soon as it is sure to exceed `accepted`.
@@ -176,14 +181,15 @@ pub fn chance(
     let mut shuffled: Vec<_> = labels
         .iter()
         .enumerate()
-        .map(|(index, label)| (index, label.class))
+        .map(|(index, label)| (index, label.class, label.weight))
         .collect();
     let mut as_good = 1;
     for _ in 0..shuffles {
         shuffle_classes(&mut shuffled, labels, &mut random);
         let learnt = format_columns(readings, &shuffled);
         let tried = columns.iter().chain(&learnt);
-        as_good += u32::from(best_score(tried, &shuffled).is_some_and(|best| best >= score));
+        as_good +=
+            u32::from(best_score(tried, &shuffled).is_some_and(|best| best > score - ROUNDING));
         if f64::from(as_good) > accepted * f64::from(shuffles + 1) {
             break;
         }
@@ -193,7 +199,7 @@ pub fn chance(
 
 /// Deals the classes of whole groups to other groups of their size: traces of a group are alike, and so are their labels.
 fn shuffle_classes(
-    training: &mut [(usize, Class)],
+    training: &mut [(usize, Class, f64)],
     labels: &[Labelled<'_>],
     random: &mut ChaCha8Rng,
 ) {
@@ -209,7 +215,7 @@ fn shuffle_classes(
         let mut givers = groups.clone();
         givers.shuffle(random);
         for (taker, giver) in groups.iter().flatten().zip(givers.iter().flatten()) {
-            training[*taker].1 = labels[*giver].class;
+            training[*taker] = (*taker, labels[*giver].class, labels[*giver].weight);
         }
     }
 }

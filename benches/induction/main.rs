@@ -1,11 +1,16 @@
-//! How good induced evals are: `cargo bench --bench induction -- [FOLDER] [--labels 30] [--draws 20] [--null]`.
+//! How good induced evals are:
+//! `cargo bench --bench induction -- [FOLDER] [--labels 30] [--draws 20] [--null | --planted | --timing]`.
 //!
 //! For each `*.jsonl` of labelled traces in FOLDER (`examples`, unless told otherwise): labels are drawn at random, an eval
 //! is induced from them, and the emitted Python judges all other rows of other groups in the sandbox. No eval counts as the
 //! majority guess. 😐 is left out.
 //!
 //! With `--null` the drawn labels are shuffled, so that there is nothing to learn: how often is an eval offered all the same,
-//! and what does its cross-validation then report?
+//! and what does its cross-validation then report? With `--planted` the rows are labelled by known rules instead: are they
+//! found again, and how often is it said, wrongly, that code can't tell? With `--timing`, how long does an attempt take?
+
+mod planted;
+mod timing;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -40,15 +45,40 @@ const BASELINES: &[(&str, [f64; 5])] = &[
     ("gsm8k_solutions", [0.64, 0.54, 0.52, 0.55, 0.50]),
 ];
 
+/// What is asked of each set at 30 labels: balanced accuracy, or, of those that code can't decide, to say so instead in
+/// nine draws of ten.
+const BARS: &[(&str, f64, bool)] = &[
+    ("math_json_format", 1.00, false),
+    ("ifeval_gpt4", 0.65, false),
+    ("trivia_answers", 0.92, false),
+    ("wow_grounded", 0.86, false),
+    ("tau_airline", 0.67, false),
+    ("conala_code_grades", 0.58, true),
+    ("halueval_general", 0.56, true),
+    ("xstest_refusals", 0.54, true),
+    ("gsm8k_solutions", 0.55, true),
+];
+const SAID_OFTEN_ENOUGH: f64 = 0.9;
+/// How the reason begins where a judge is needed.
+const A_JUDGE_IS_NEEDED: &str = "Code can't tell these labels apart; a judge is needed";
+/// Rows that evals of planted rules are tested on; there are many rules, and few rows are enough for each.
+const PLANTED_ROWS: usize = 300;
+
 fn main() -> anyhow::Result<()> {
     let options = Options::read(std::env::args().skip(1))?;
     let sandbox = Sandbox::open(
         Path::new(env!("CARGO_BIN_EXE_iofold")),
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sandbox-cache"),
     )?;
-    if options.null {
-        return print_null(&options);
+    match options.mode {
+        Mode::Sets => print_sets(&sandbox, &options),
+        Mode::Null => print_null(&options),
+        Mode::Planted => print_planted(&sandbox, &options),
+        Mode::Timing => print_timing(&options),
     }
+}
+
+fn print_sets(sandbox: &Sandbox, options: &Options) -> anyhow::Result<()> {
     println!(
         "{} labels, {} draws; balanced accuracy on the rest, no eval counts as .5\n\
          baselines: simple methods measured on the same sets, learnt from 30 labels, 20 draws: accuracy of the majority guess; \
@@ -57,7 +87,7 @@ fn main() -> anyhow::Result<()> {
         options.labels, options.draws
     );
     println!(
-        "set                  balanced  evals accuracy majority ≥ major. cross-v.     fresh ms/attempt   \
+        "set                  balanced  evals   judge bar           accuracy majority ≥ major. cross-v.     fresh ms/attempt   \
          baselines: majority, rule, tree, logistic, by hand"
     );
     for path in sets(&options.folder)? {
@@ -66,7 +96,7 @@ fn main() -> anyhow::Result<()> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let draws = measure(&sandbox, &labelled(&path)?, &options)?;
+        let draws = measure(sandbox, &labelled(&path)?, options)?;
         print_row(&name, &draws);
     }
     Ok(())
@@ -76,7 +106,15 @@ struct Options {
     folder: PathBuf,
     labels: usize,
     draws: u64,
-    null: bool,
+    mode: Mode,
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Sets,
+    Null,
+    Planted,
+    Timing,
 }
 
 impl Options {
@@ -85,7 +123,7 @@ impl Options {
             folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"),
             labels: 30,
             draws: 20,
-            null: false,
+            mode: Mode::Sets,
         };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
@@ -97,7 +135,9 @@ impl Options {
             match argument.as_str() {
                 "--labels" => options.labels = value()?.parse()?,
                 "--draws" => options.draws = value()?.parse()?,
-                "--null" => options.null = true,
+                "--null" => options.mode = Mode::Null,
+                "--planted" => options.mode = Mode::Planted,
+                "--timing" => options.mode = Mode::Timing,
                 _ if argument.starts_with('-') => bail!("unknown option {argument}"),
                 _ => options.folder = PathBuf::from(argument),
             }
@@ -131,6 +171,63 @@ fn print_null(options: &Options) -> anyhow::Result<()> {
         mean(|(reported, _)| *reported),
         mean(|(_, majority)| *majority),
     );
+    Ok(())
+}
+
+fn print_planted(sandbox: &Sandbox, options: &Options) -> anyhow::Result<()> {
+    println!(
+        "{} labels by a known rule, 5 % of them wrong, {} draws a set; balanced accuracy against such labels, no eval \
+         counts as .5",
+        options.labels, options.draws
+    );
+    println!("a good answer has       sets  draws balanced  offered  falsely: a judge is needed");
+    let sets: Vec<Vec<LabelledTrace>> = sets(&options.folder)?
+        .iter()
+        .map(|path| labelled(path))
+        .collect::<anyhow::Result<_>>()?;
+    let mut all = Vec::new();
+    for number in 0..planted::rules(&[]).len() {
+        let mut name = "";
+        let mut draws = Vec::new();
+        let mut planted_in = 0;
+        for labels in &sets {
+            let rule = planted::rules(labels).swap_remove(number);
+            name = rule.0;
+            let Some(planted) = planted::planted(labels, &rule, number as u64) else {
+                continue;
+            };
+            planted_in += 1;
+            draws.extend(measure(sandbox, &planted, options)?);
+        }
+        if planted_in > 0 {
+            print_planted_row(name, planted_in, &draws);
+        }
+        all.extend(draws);
+    }
+    print_planted_row("all", sets.len(), &all);
+    Ok(())
+}
+
+fn print_planted_row(name: &str, sets: usize, draws: &[Draw]) {
+    let count = |holds: fn(&Draw) -> bool| draws.iter().filter(|draw| holds(draw)).count();
+    let balanced: f64 = draws.iter().map(|draw| draw.balanced).sum();
+    println!(
+        "{name:<23} {sets:>4} {:>6} {:>8.3} {:>8} {:>8}",
+        draws.len(),
+        balanced / draws.len() as f64,
+        count(|draw| draw.calibration.is_some()),
+        count(|draw| draw.asks_for_a_judge),
+    );
+}
+
+fn print_timing(options: &Options) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for path in sets(&options.folder)? {
+        all.extend(labelled(&path)?);
+    }
+    timing::print(&all, |labels| {
+        attempt(labels, 0);
+    });
     Ok(())
 }
 
@@ -214,7 +311,7 @@ fn labelled_line(line: &str) -> anyhow::Result<LabelledTrace> {
             .and_then(Thumb::parse)
             .context("a line needs a label")?,
         trace,
-        votes: Vec::new(),
+        votes: serde_json::from_value(value["labels"].clone()).unwrap_or_default(),
         comments: Vec::new(),
     })
 }
@@ -226,6 +323,8 @@ struct Draw {
     majority: f64,
     /// Cross-validated agreement and agreement on the rest, where there is an eval.
     calibration: Option<(f64, f64)>,
+    /// Whether it was said that code can't tell.
+    asks_for_a_judge: bool,
     attempt_ms: f64,
 }
 
@@ -235,15 +334,19 @@ fn measure(
     options: &Options,
 ) -> anyhow::Result<Vec<Draw>> {
     ensure_enough(labels, options)?;
+    let rows = match options.mode {
+        Mode::Planted => PLANTED_ROWS,
+        _ => usize::MAX,
+    };
     (0..options.draws)
-        .map(|seed| draw(sandbox, labels, options.labels, seed))
+        .map(|seed| draw(sandbox, labels, (options.labels, rows), seed))
         .collect()
 }
 
 fn draw(
     sandbox: &Sandbox,
     labels: &[LabelledTrace],
-    count: usize,
+    (count, rows): (usize, usize),
     seed: u64,
 ) -> anyhow::Result<Draw> {
     let mut shuffled: Vec<&LabelledTrace> = labels.iter().collect();
@@ -255,11 +358,12 @@ fn draw(
         .copied()
         .filter(|label| !groups.contains(label.group.as_str()))
         .collect();
+    let rest = &rest[..rest.len().min(rows)];
     let drawn: Vec<LabelledTrace> = drawn.iter().copied().cloned().collect();
     let start = Instant::now();
     let generation = attempt(&drawn, seed);
     let attempt_ms = start.elapsed().as_secs_f64() * 1000.0;
-    judged(sandbox, &generation, &rest, attempt_ms)
+    judged(sandbox, &generation, rest, attempt_ms)
 }
 
 fn judged(
@@ -282,6 +386,7 @@ fn judged(
             accuracy: majority,
             majority,
             calibration: None,
+            asks_for_a_judge: asks_for_a_judge(generation),
             attempt_ms,
         });
     };
@@ -294,8 +399,13 @@ fn judged(
         accuracy,
         majority,
         calibration,
+        asks_for_a_judge: false,
         attempt_ms,
     })
+}
+
+fn asks_for_a_judge(generation: &Generation) -> bool {
+    matches!(generation, Generation::NotYet { reason, .. } if reason.starts_with(A_JUDGE_IS_NEEDED))
 }
 
 /// The shares of all rows that are passes and judged so, and fails and judged so.
@@ -366,10 +476,17 @@ fn print_row(name: &str, draws: &[Draw]) {
     let baselines = BASELINES.iter().find(|(known, _)| *known == name);
     let baselines =
         baselines.map(|(_, figures)| figures.map(|figure| format!("{figure:.2}")).join("  "));
+    let judge = draws.iter().filter(|draw| draw.asks_for_a_judge).count();
     println!(
-        "{name:<20} {:>8.3} {:>6} {:>8.3} {:>8.3} {:>8} {:>8} {:>9} {:>10.0}   {}",
+        "{name:<20} {:>8.3} {:>6} {:>7} {:<13} {:>8.3} {:>8.3} {:>8} {:>8} {:>9} {:>10.0}   {}",
         mean(&|draw| draw.balanced),
         format!("{}/{}", made.len(), draws.len()),
+        format!("{judge}/{}", draws.len()),
+        bar(
+            name,
+            mean(&|draw| draw.balanced),
+            judge as f64 / draws.len() as f64
+        ),
         mean(&|draw| draw.accuracy),
         mean(&|draw| draw.majority),
         format!("{above}/{}", made.len()),
@@ -378,4 +495,14 @@ fn print_row(name: &str, draws: &[Draw]) {
         mean(&|draw| draw.attempt_ms),
         baselines.unwrap_or_default(),
     );
+}
+
+/// The set's bar, and whether it is met.
+fn bar(name: &str, balanced: f64, judge: f64) -> String {
+    let Some((_, least, code_cannot)) = BARS.iter().find(|(known, ..)| *known == name) else {
+        return "-".to_owned();
+    };
+    let is_met =
+        (balanced * 100.0).round() >= least * 100.0 || (*code_cannot && judge >= SAID_OFTEN_ENOUGH);
+    format!("{least:.2} {}", if is_met { "met" } else { "not met" })
 }
