@@ -1,25 +1,21 @@
 use std::io::{Write, stdout};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
+use super::Failure;
 use super::input::{self, RawLine};
 use super::replay::{LocatedReceipt, Origin};
 use super::terminal::{Progress, complain, say, spinner, unwritable, visible};
-use super::{Failure, Generator};
 use crate::config::{self, Environment};
-use crate::domain::{ErrorKind, EvalId, EvalSource, LabelledTrace, Outcome, RunError};
-use crate::generate::{self, CROSS_VALIDATE_BELOW, Generation, InducedEval};
-use crate::llm;
+use crate::domain::{ErrorKind, EvalSource, LabelledTrace, Outcome, RunError};
+use crate::llm::{self, Metered};
 use crate::report::{self, Evidence, Judged, People, Report};
 use crate::run::{Jury, KnownAnswers, Ran, Runner};
 use crate::sandbox::{self, Sandbox};
-
-const DEFAULT_OUT: &str = "eval.py";
 
 /// `iofold eval run`: one outcome a line, in input order, as soon as it is there.
 pub fn run(environment: &Environment, arguments: &super::Run) -> Result<(), Failure> {
@@ -166,12 +162,24 @@ pub fn runtime() -> Result<Runtime, Failure> {
 
 /// Runs evals; what they ask is answered where an LLM is configured.
 pub fn runner(environment: &Environment, runtime: &Runtime) -> Result<Runner, Failure> {
+    runner_with(environment, runtime, llm(environment)?)
+}
+
+/// The LLM for this run; `None` where none is configured.
+pub fn llm(environment: &Environment) -> Result<Option<Arc<Metered>>, Failure> {
     let config = config::llm(environment).map_err(|error| Failure::Usage(error.into()))?;
     let llm = config.as_ref().map(llm::connect).transpose()?;
-    let jury = llm.map(|llm| {
-        let judge = Arc::new(llm.for_one_run());
-        Jury::new(judge, KnownAnswers::in_memory(), runtime.handle().clone())
-    });
+    Ok(llm.map(|llm| Arc::new(llm.for_one_run())))
+}
+
+/// Runs evals; what they ask is answered by `llm`.
+pub fn runner_with(
+    environment: &Environment,
+    runtime: &Runtime,
+    llm: Option<Arc<Metered>>,
+) -> Result<Runner, Failure> {
+    let jury =
+        llm.map(|judge| Jury::new(judge, KnownAnswers::in_memory(), runtime.handle().clone()));
     Ok(Runner::new(sandbox(environment)?, jury))
 }
 
@@ -194,6 +202,7 @@ pub fn report(environment: &Environment, arguments: &super::Report) -> Result<()
         criterion: source.criterion(),
         generator: None,
         candidates_tried: None,
+        making: None,
         people: people(&labelled),
         held_out: &[],
         cross_validated: None,
@@ -208,8 +217,9 @@ pub fn report(environment: &Environment, arguments: &super::Report) -> Result<()
 
 /// Outcomes on labelled traces.
 #[derive(Default)]
-struct JudgedAll {
-    judged: Vec<Judged>,
+pub struct JudgedAll {
+    /// One for each trace that people said 👍 or 👎 of, in order.
+    pub judged: Vec<Judged>,
     /// The first error, and how many there are.
     first_error: Option<RunError>,
     errors: usize,
@@ -217,7 +227,7 @@ struct JudgedAll {
 
 impl JudgedAll {
     /// Of the labelled traces that were judged, those that people and the eval say pass of.
-    fn passing<'l>(&self, labelled: &'l [LabelledTrace]) -> Vec<&'l LabelledTrace> {
+    pub fn passing<'l>(&self, labelled: &'l [LabelledTrace]) -> Vec<&'l LabelledTrace> {
         let decided = labelled
             .iter()
             .filter(|label| label.label.class().is_some());
@@ -246,68 +256,8 @@ impl JudgedAll {
     }
 }
 
-/// `iofold eval generate`: split, generate, test on the held-out part, report.
-pub fn generate(environment: &Environment, arguments: &super::Generate) -> Result<(), Failure> {
-    if arguments.generator == Generator::Llm {
-        let missing = "no LLM generator is available yet; use --generator rules";
-        return Err(Failure::Usage(anyhow!(missing)));
-    }
-    let out = out_path(arguments.out.as_deref())?;
-    let labelled = input::labelled_file(&arguments.labelled)?;
-    let spinner = spinner("looking for an eval");
-    let (development, held_out) = split(&labelled);
-    let generation = generate::generate(&development, &generate::Settings::default());
-    spinner.finish_and_clear();
-    let induced = match generation {
-        Generation::Eval(induced) => induced,
-        Generation::NotYet {
-            reason,
-            candidates_tried,
-        } => return not_yet(&reason, candidates_tried, arguments.json),
-    };
-    let runtime = runtime()?;
-    let runner = runner(environment, &runtime)?;
-    let report = test(&runner, &induced, &labelled, &held_out)?;
-    std::fs::write(&out, induced.source.as_str())
-        .with_context(|| format!("cannot write {}", out.display()))?;
-    print_report(&report, arguments.json)?;
-    if !arguments.json {
-        say(&format!("\nWritten to {}", out.display()))?;
-    }
-    Ok(())
-}
-
-/// Rules may use all labels while there are few: they are then cross-validated.
-fn split(labelled: &[LabelledTrace]) -> (Vec<LabelledTrace>, Vec<LabelledTrace>) {
-    let decided = labelled
-        .iter()
-        .filter(|label| label.label.class().is_some());
-    if decided.count() < CROSS_VALIDATE_BELOW {
-        return (labelled.to_vec(), Vec::new());
-    }
-    let split = generate::split(labelled.to_vec(), &EvalId::from(generate::EVAL_NAME));
-    (split.development, split.held_out)
-}
-
-fn test(
-    runner: &Runner,
-    induced: &InducedEval,
-    labelled: &[LabelledTrace],
-    held_out: &[LabelledTrace],
-) -> Result<Report, Failure> {
-    let judged = judge(runner, &induced.source, held_out)?;
-    Ok(Report::new(&Evidence {
-        criterion: Some(induced.criterion.clone()),
-        generator: Some("rules".to_owned()),
-        candidates_tried: Some(induced.candidates_tried as u64),
-        people: people(labelled),
-        held_out: &judged.judged,
-        cross_validated: Some(&induced.cross_validation),
-        fresh: &[],
-    }))
-}
-
-fn people(labelled: &[LabelledTrace]) -> People {
+/// What people say.
+pub fn people(labelled: &[LabelledTrace]) -> People {
     People::of(
         labelled
             .iter()
@@ -316,7 +266,7 @@ fn people(labelled: &[LabelledTrace]) -> People {
 }
 
 /// Runs the eval on labelled traces; 😐 is not a class and is left out.
-fn judge(
+pub fn judge(
     runner: &Runner,
     source: &EvalSource,
     labelled: &[LabelledTrace],
@@ -341,34 +291,12 @@ fn judge(
     failed.map_or(Ok(all), Err)
 }
 
-fn not_yet(reason: &str, candidates_tried: usize, json: bool) -> Result<(), Failure> {
-    if json {
-        let said = serde_json::json!({
-            "generated": false, "reason": reason, "candidates_tried": candidates_tried,
-        });
-        say(&said.to_string())?;
-    } else {
-        say(reason)?;
-    }
-    Err(Failure::NoEval)
-}
-
-fn print_report(report: &Report, json: bool) -> Result<(), Failure> {
+/// As text or as JSON.
+pub fn print_report(report: &Report, json: bool) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(report).context("a report is JSON")?;
         say(&text)
     } else {
         say(&report::text(report))
-    }
-}
-
-/// A named file may be replaced; the default one is not, for the user did not say so.
-fn out_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
-    match given {
-        Some(path) => Ok(path.to_owned()),
-        None if Path::new(DEFAULT_OUT).exists() => Err(Failure::Usage(anyhow!(
-            "{DEFAULT_OUT} exists already; name the file to write with --out"
-        ))),
-        None => Ok(PathBuf::from(DEFAULT_OUT)),
     }
 }

@@ -4,6 +4,7 @@ mod attack;
 mod doctor;
 mod eval;
 mod explain;
+mod generate;
 mod input;
 mod replay;
 mod serve;
@@ -163,7 +164,7 @@ struct Generate {
     /// Labelled traces, one JSON object a line: {"id", "trace", "label": "up"|"down"|"neutral"}; - is
     /// standard input
     labelled: PathBuf,
-    /// What makes the eval; auto takes rules while no LLM is configured
+    /// What makes the eval; auto takes the better one's, and rules while no LLM is configured
     #[arg(long, value_enum, default_value_t = Generator::Auto)]
     generator: Generator,
     /// Where to write the eval [default: eval.py, which must not exist yet]
@@ -241,7 +242,9 @@ fn run(asked: &Asked) -> Result<(), Failure> {
         Asked::Doctor(Doctor {
             attack: Some(theme),
         }) => attack::attack(&environment, theme.as_deref()),
-        Asked::Eval(EvalCommand::Generate(arguments)) => eval::generate(&environment, arguments),
+        Asked::Eval(EvalCommand::Generate(arguments)) => {
+            generate::generate(&environment, arguments)
+        }
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
         Asked::Eval(EvalCommand::Explain(arguments)) => explain::explain(&environment, arguments),

@@ -1,8 +1,16 @@
-use super::{CROSS_VALIDATE_BELOW, Generation, Settings, generate, split, store};
+use std::sync::Arc;
+
+use super::choose::{Order, Which, make};
+use super::offer::Made;
+use super::store::{self, NewVersion};
+use super::turn::Turn;
+use super::written::Effort;
 use crate::app::App;
-use crate::domain::{EvalId, LabelUnit, LabelledTrace, VersionId, WorkspaceId};
+use crate::domain::{Class, EvalId, LabelUnit, LabelledTrace, Trace, VersionId, WorkspaceId};
 use crate::jobs::Work;
-use crate::store::{all_labels, labelled_sessions, labelled_traces, now_ms};
+use crate::llm::{Usage, Writer};
+use crate::run;
+use crate::store::{all_labels, labelled_sessions, labelled_traces, now_ms, with_session};
 use crate::workspace::Workspace;
 
 /// The eval that a workspace's thumbs become; also the name of its score in Langfuse.
@@ -10,27 +18,26 @@ pub const EVAL_NAME: &str = "good_answer";
 /// Fewer of a class say nothing about it.
 const MIN_OF_EACH_CLASS: usize = 3;
 
-/// Makes an eval version, or a reasoned "not yet", where enough labels are.
+/// Unlabelled traces that an LLM's eval is tried on while it is made smaller.
+const POOL: i64 = 100;
+
+/// Makes an eval version, or a reasoned "not yet", where enough labels are, and no other process is at it.
 pub async fn generate_eval(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let eval = EvalId::from(EVAL_NAME);
-    let Some(label_count) = due(app, &workspace.id, &eval).await? else {
+    let (workspace, eval) = (&workspace.id, EvalId::from(EVAL_NAME));
+    let Some(label_count) = due(app, workspace, &eval).await? else {
         return Ok(());
     };
-    store::ensure_eval(&app.db, &workspace.id, &eval, EVAL_NAME).await?;
-    let frozen_at_ms = now_ms();
-    let development = development_labels(app, &workspace.id, &eval).await?;
-    let seen: Vec<String> = development.iter().map(|label| label.id.clone()).collect();
-    let settings = Settings::default();
-    let generation = tokio::task::spawn_blocking(move || generate(&development, &settings)).await?;
-    let learnt = Learnt {
-        label_count,
-        generation,
-        seen,
-        frozen_at_ms,
+    store::ensure_eval(&app.db, workspace, &eval, EVAL_NAME).await?;
+    let Some(turn) = Turn::take(app, workspace, &eval).await? else {
+        return Ok(());
     };
-    record(app, &workspace.id, &eval, &learnt).await?;
-    app.jobs.push(&workspace.id, Work::RunEvals).await;
-    app.jobs.push(&workspace.id, Work::PostReports).await;
+    let attempt = async {
+        let learnt = learn(app, workspace, &eval, label_count, &turn).await?;
+        record(app, workspace, &eval, &learnt).await
+    };
+    turn.during(app, workspace, &eval, attempt).await?;
+    app.jobs.push(workspace, Work::RunEvals).await;
+    app.jobs.push(workspace, Work::PostReports).await;
     Ok(())
 }
 
@@ -41,7 +48,7 @@ async fn due(app: &App, workspace: &WorkspaceId, eval: &EvalId) -> anyhow::Resul
     let classes: Vec<_> = labels.iter().filter_map(|labels| labels.class()).collect();
     let fails = classes
         .iter()
-        .filter(|class| **class == crate::domain::Class::Fail)
+        .filter(|class| **class == Class::Fail)
         .count();
     let last = store::last_label_count(app.db.pool(), workspace, eval).await?;
     let needed = next_attempt_at(last, app.settings.labels_to_generate);
@@ -60,37 +67,77 @@ pub fn attempt_after(last: i64) -> i64 {
     last + (last + 1) / 2
 }
 
-/// The labels that may shape the eval. Nothing else hands labels to generation, and what it hands out
-/// is written down with the version.
-///
-/// While there are few, rules may use all: their headline is then cross-validated.
-async fn development_labels(
-    app: &App,
-    workspace: &WorkspaceId,
-    eval: &EvalId,
-) -> anyhow::Result<Vec<LabelledTrace>> {
-    let labels = match app.settings.label_unit {
-        LabelUnit::Trace => labelled_traces(&app.db, workspace).await?,
+/// All labels; [`make`] hands the generators those that may shape the eval.
+async fn labels(app: &App, workspace: &WorkspaceId) -> anyhow::Result<Vec<LabelledTrace>> {
+    match app.settings.label_unit {
+        LabelUnit::Trace => labelled_traces(&app.db, workspace).await,
         LabelUnit::Session => {
-            labelled_sessions(&app.db, workspace, app.sandbox.limits().trace_bytes).await?
+            labelled_sessions(&app.db, workspace, app.sandbox.limits().trace_bytes).await
         }
-    };
-    let decided = labels.iter().filter(|label| label.label.class().is_some());
-    if decided.count() < CROSS_VALIDATE_BELOW {
-        return Ok(labels);
     }
-    Ok(split(labels, eval).development)
+}
+
+/// Traces without labels, as the labelled ones are: with their session where labels are on sessions.
+async fn pool(app: &App, workspace: &WorkspaceId) -> anyhow::Result<Vec<Trace>> {
+    let limit = app.sandbox.limits().trace_bytes;
+    let mut pool = Vec::new();
+    for payload in store::unlabelled(&app.db, workspace, POOL).await? {
+        pool.push(match app.settings.label_unit {
+            LabelUnit::Trace => serde_json::from_str(&payload)?,
+            LabelUnit::Session => with_session(&app.db, workspace, &payload, limit).await?,
+        });
+    }
+    Ok(pool)
 }
 
 /// What an attempt came to, and from what.
 struct Learnt {
     /// Labelled traces there were.
     label_count: i64,
-    generation: Generation,
-    /// Traces whose labels generation was handed.
-    seen: Vec<String>,
+    made: Made,
     /// Before those labels were read.
     frozen_at_ms: i64,
+}
+
+/// Has the generators make an eval, away from the asynchronous threads.
+async fn learn(
+    app: &App,
+    workspace: &WorkspaceId,
+    eval: &EvalId,
+    label_count: i64,
+    turn: &Turn,
+) -> anyhow::Result<Learnt> {
+    let frozen_at_ms = now_ms();
+    let labels = labels(app, workspace).await?;
+    let llm = app.llm.as_ref().filter(|_| turn.may_ask());
+    let llm = llm.map(|llm| Arc::new(llm.for_workspace(&app.db, workspace, Some(eval))));
+    let unlabelled = match &llm {
+        Some(_) => pool(app, workspace).await?,
+        None => Vec::new(),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let writer = llm.clone().map(|llm| Writer::new(llm, runtime));
+    let runner = run::runner(app, workspace, llm.clone().map(|llm| llm as _));
+    let (app, eval) = (app.clone(), eval.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        make(&Order {
+            eval: &eval,
+            labels: &labels,
+            unlabelled: &unlabelled,
+            which: Which::Auto,
+            writer: writer.as_ref(),
+            used: &|| llm.as_ref().map_or_else(Usage::default, |llm| llm.used()),
+            run: &|source, traces| runner.outcomes(source, traces, || app.is_stopping()),
+            from: None,
+            effort: Effort::default(),
+            progress: &|_| {},
+        })
+    });
+    Ok(Learnt {
+        label_count,
+        made: turn.noted(made.await??),
+        frozen_at_ms,
+    })
 }
 
 /// Writes the attempt, and the version with all it has seen, in one transaction. If another attempt
@@ -109,38 +156,34 @@ async fn record(
     }
     let attempt = attempt(eval, learnt);
     store::insert_generation(&mut *transaction, workspace, &attempt).await?;
-    if let Generation::Eval(induced) = &learnt.generation {
-        let version = VersionId::from(uuid::Uuid::now_v7().to_string());
-        let frozen_at_ms = learnt.frozen_at_ms;
-        store::insert_version(
-            &mut *transaction,
-            workspace,
-            &version,
-            &attempt,
-            induced,
-            frozen_at_ms,
-        )
-        .await?;
-        for trace_id in &learnt.seen {
-            store::insert_seen(&mut *transaction, workspace, &version, trace_id).await?;
+    if let Made::Offer(offer) = &learnt.made {
+        let version = NewVersion {
+            id: &VersionId::from(uuid::Uuid::now_v7().to_string()),
+            eval,
+            label_count: learnt.label_count,
+            offer,
+            parent: None,
+            why: None,
+            frozen_at_ms: learnt.frozen_at_ms,
+        };
+        store::insert_version(&mut *transaction, workspace, &version).await?;
+        for trace_id in &offer.seen {
+            store::insert_seen(&mut *transaction, workspace, version.id, trace_id).await?;
         }
     }
     Ok(transaction.commit().await?)
 }
 
 fn attempt<'l>(eval: &'l EvalId, learnt: &'l Learnt) -> store::Attempt<'l> {
-    let (candidates_tried, reason) = match &learnt.generation {
-        Generation::NotYet {
-            reason,
-            candidates_tried,
-        } => (*candidates_tried, Some(reason.as_str())),
-        Generation::Eval(induced) => (induced.candidates_tried, None),
+    let (candidates_tried, not_yet) = match &learnt.made {
+        Made::Offer(offer) => (offer.candidates_tried, None),
+        Made::NotYet(not_yet) => (not_yet.candidates_tried, Some(not_yet)),
     };
     store::Attempt {
         eval,
         label_count: learnt.label_count,
-        candidates_tried: candidates_tried as i64,
-        reason,
+        candidates_tried,
+        not_yet,
     }
 }
 

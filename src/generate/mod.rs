@@ -1,16 +1,22 @@
 //! Labels become an eval, by two generators behind one face: rules, which need no LLM, and an LLM.
 //!
-//! In: development labels, and nothing else of the workspace. Out: a new, immutable eval version, or a sentence that
-//! says why there is none yet. What must stay true: no held-out label is read.
+//! In: labels, and traces without any. Out: a new, immutable eval version, or a sentence that says why there is none yet.
+//! What must stay true: [`choose`] alone hands labels to the generators; no held-out label shapes an eval or chooses one.
 
+pub mod choose;
+mod contest;
 mod folds;
 mod job;
+mod offer;
 mod rules;
 mod split;
 mod store;
+mod turn;
 pub mod written;
 
+pub use choose::{Order, Which, make};
 pub use job::{EVAL_NAME, attempt_after, generate_eval};
+pub use offer::{Comparison, Gain, Made, Maker, Making, NotYet, Offer, Over};
 pub use rules::{
     CrossValidated, CrossValidation, Generation, InducedEval, Predicate, Settings, generate,
     generate_with,

@@ -138,6 +138,24 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
 }
 
+impl Usage {
+    /// What was taken since it was `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        let calls = self.calls - before.calls;
+        let cost = self
+            .cost_usd
+            .zip(before.cost_usd.or((before.calls == 0).then_some(0.0)));
+        Self {
+            calls,
+            input_tokens: self.input_tokens - before.input_tokens,
+            cached_tokens: self.cached_tokens - before.cached_tokens,
+            cache_written_tokens: self.cache_written_tokens - before.cache_written_tokens,
+            output_tokens: self.output_tokens - before.output_tokens,
+            cost_usd: cost.filter(|_| calls > 0).map(|(now, before)| now - before),
+        }
+    }
+}
+
 impl AddAssign for Usage {
     /// A sum has a cost where each part that took anything has one.
     fn add_assign(&mut self, other: Self) {
@@ -199,5 +217,28 @@ impl Writer {
     /// See [`LlmError`].
     pub fn ask(&self, prompt: &Prompt) -> Result<Completion, LlmError> {
         self.runtime.block_on(self.model.complete(prompt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(calls: u64, cost_usd: Option<f64>) -> Usage {
+        Usage {
+            calls,
+            output_tokens: 10 * calls,
+            cost_usd,
+            ..Usage::default()
+        }
+    }
+
+    #[test]
+    fn what_was_taken_since_is_the_difference_and_nothing_has_no_cost() {
+        let (none, two, five) = (used(0, None), used(2, Some(1.0)), used(5, Some(2.5)));
+        assert_eq!(two.since(&none), two);
+        assert_eq!(five.since(&two), used(3, Some(1.5)));
+        assert_eq!(two.since(&two), none);
+        assert_eq!(used(5, None).since(&two).cost_usd, None, "one has no price");
     }
 }

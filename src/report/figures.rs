@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::{AnnotatorLabel, Class, Criterion, Thumb, Verdict};
 use crate::explain::Mutations;
-use crate::generate::CrossValidation;
+use crate::generate::{CrossValidation, Making};
 use crate::stats::{
     Confusion, Interval, clopper_pearson, kappa_interval, krippendorff_alpha, wilson,
 };
@@ -111,6 +111,8 @@ pub struct Evidence<'a> {
     pub generator: Option<String>,
     /// How many candidates the eval is the best of; `None` where nobody says.
     pub candidates_tried: Option<u64>,
+    /// How it was made; `None` where nobody says.
+    pub making: Option<&'a Making>,
     /// What people say.
     pub people: People,
     /// Labels that were there when the eval was made, and that it has not seen.
@@ -279,6 +281,9 @@ pub struct Report {
     /// has looked yet.
     #[serde(default)]
     pub mutation: Option<Mutations>,
+    /// How the eval was made; `None` where nobody says.
+    #[serde(default)]
+    pub making: Option<Making>,
     /// What a reader should know before believing the figures, in sentences.
     pub notes: Vec<String>,
 }
@@ -302,6 +307,7 @@ impl Report {
             cross_validated: evidence.cross_validated.and_then(Figures::of_folds),
             fresh: Figures::of_judged(evidence.fresh),
             mutation: None,
+            making: evidence.making.cloned(),
             notes: Vec::new(),
         };
         report.headline = report.choose_headline();

@@ -124,6 +124,7 @@ async fn make_figures(
         criterion: version.source.criterion(),
         generator: Some(version.generator.clone()),
         candidates_tried: u64::try_from(version.candidates_tried).ok(),
+        making: version.making.as_ref(),
         people: People::of(labels.iter().map(|l| (l.consensus(), l.votes.as_slice()))),
         held_out: &unseen.held_out,
         cross_validated: version.cross_validation.as_ref(),

@@ -54,7 +54,7 @@ async fn fill(app: &App) {
         run(sql, &[&format!("t{id:02}"), label]).await;
     }
     run("insert into evals values ('default', 'e', 'e', 0)", &[]).await;
-    let version = "insert into eval_versions (workspace_id, id, eval_id, label_count, source,
+    let version = "insert into eval_versions (workspace_id, id, eval_id, number, source,
         source_hash, generator, candidates_tried, state, created_at_ms)
         values ('default', 'v1', 'e', 24, $1, '', 'rules', 7, 'proposed', 10)";
     run(version, &[EVAL]).await;

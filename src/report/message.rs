@@ -6,9 +6,9 @@ use super::explained;
 use super::figures::{Figures, Report, Source};
 use super::picture::alt_text;
 use super::store::{NotYet, State, Version};
-use super::words;
+use super::{making, words};
 use crate::domain::one_line;
-use crate::generate::attempt_after;
+use crate::generate::{Maker, attempt_after};
 use crate::slack::{Message, actions, button, context, cut, escape, header, section};
 
 /// Slack's limit for an image's `alt_text`, in characters (docs.slack.dev, "image block").
@@ -36,6 +36,7 @@ pub fn report_message(view: &ReportView<'_>) -> Message {
         Some((source, figures)) => blocks.extend(quoted(report, source, figures)),
         None => blocks.push(section("*Agreement with people*: undefined")),
     }
+    blocks.extend(by_an_llm(report).map(|said| section(&said)));
     blocks.extend((!report.notes.is_empty()).then(|| section(&notes(&report.notes))));
     if let Some((source, figures)) = report.quoted() {
         blocks.extend(
@@ -73,6 +74,15 @@ fn quoted(report: &Report, source: Source, figures: &Figures) -> Vec<Value> {
     vec![section(&against), section(&by_class)]
 }
 
+/// What an LLM's part was; `None` where it had none.
+fn by_an_llm(report: &Report) -> Option<String> {
+    let making = report.making.as_ref()?;
+    let had_a_part = making.generator == Maker::Llm || making.usage.calls > 0;
+    let row = |(name, value): (&str, String)| format!("*{name}*: {}", escape(&value));
+    let rows: Vec<String> = making::rows(report).into_iter().map(row).collect();
+    had_a_part.then(|| rows.join("\n"))
+}
+
 fn notes(notes: &[String]) -> String {
     let bold = |note: &String| match note.split_once(": ") {
         Some((word, rest)) => format!("*{word}*: {}", escape(rest)),
@@ -94,7 +104,11 @@ fn footer(report: &Report) -> String {
         ));
     }
     if let Some(generator) = &report.generator {
-        parts.push(format!("made by {}", escape(&cut(generator, 80))));
+        let made_by = match generator.as_str() {
+            "llm" => "an LLM",
+            other => other,
+        };
+        parts.push(format!("made by {}", escape(&cut(made_by, 80))));
     }
     let others = report.others();
     parts.extend(
@@ -167,12 +181,12 @@ pub fn not_yet_message(not_yet: &NotYet) -> Message {
         attempt_after(not_yet.label_count)
     );
     let said = format!("*No eval yet.* {reason}\n{next}");
+    let took = not_yet.usage.as_ref().filter(|usage| usage.calls > 0);
+    let mut footer = vec![labels, format!("{tried} tried")];
+    footer.extend(took.map(making::cost));
     Message {
         text: cut(&format!("No eval yet: {reason}"), NOTIFICATION_MAX),
-        blocks: vec![
-            section(&said),
-            context(&format!("{labels} · {tried} tried")),
-        ],
+        blocks: vec![section(&said), context(&footer.join(" · "))],
         metadata: None,
     }
 }

@@ -16,6 +16,7 @@ fn version(state: State) -> Version {
         generator: "rules".to_owned(),
         candidates_tried: 43,
         cross_validation: None,
+        making: None,
         created_at_ms: 0,
         state,
         decided_by: Some("U07ANN".to_owned()),
@@ -224,6 +225,7 @@ fn an_attempt_without_an_eval_says_why_and_what_comes_next() {
         label_count: 20,
         reason: "No rule beats always guessing 👍 <!here>.".to_owned(),
         candidates_tried: 31,
+        usage: None,
     });
     insta::assert_snapshot!(to_string_pretty(&message).unwrap(), @r#"
     {
@@ -277,7 +279,7 @@ proptest! {
     #[test]
     fn no_reason_breaks_the_message_that_there_is_no_eval(reason in "(?s).{0,3000}") {
         let message = not_yet_message(&NotYet {
-            eval_id: String::new(), label_count: 20, reason, candidates_tried: 0,
+            eval_id: String::new(), label_count: 20, reason, candidates_tried: 0, usage: None,
         });
         assert_within_slacks_limits(&message);
         prop_assert!(has_only_our_links(&message));

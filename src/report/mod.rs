@@ -8,6 +8,7 @@ mod decision;
 mod explained;
 mod figures;
 mod job;
+mod making;
 mod message;
 mod picture;
 mod refine;

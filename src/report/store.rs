@@ -5,7 +5,8 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
 use crate::domain::{EvalId, EvalSource, Trace, TraceId, Verdict, VersionId, WorkspaceId};
-use crate::generate::CrossValidation;
+use crate::generate::{CrossValidation, Making};
+use crate::llm::Usage;
 use crate::run::PendingRun;
 use crate::store::{Db, now_ms};
 
@@ -53,6 +54,8 @@ pub struct Version {
     pub generator: String,
     pub candidates_tried: i64,
     pub cross_validation: Option<CrossValidation>,
+    /// How it was made; `None` where that was not written down.
+    pub making: Option<Making>,
     pub created_at_ms: i64,
     pub state: State,
     pub decided_by: Option<String>,
@@ -61,6 +64,7 @@ pub struct Version {
 
 fn version_of(row: &AnyRow) -> anyhow::Result<Version> {
     let cross_validation: Option<String> = row.try_get("cross_validation")?;
+    let making: Option<String> = row.try_get("making")?;
     let state: String = row.try_get("state")?;
     Ok(Version {
         id: row.try_get::<String, _>("id")?.into(),
@@ -72,6 +76,7 @@ fn version_of(row: &AnyRow) -> anyhow::Result<Version> {
             .as_deref()
             .map(serde_json::from_str)
             .transpose()?,
+        making: making.as_deref().map(serde_json::from_str).transpose()?,
         created_at_ms: row.try_get("created_at_ms")?,
         state: State::parse(&state).with_context(|| format!("an unknown state {state}"))?,
         decided_by: row.try_get("decided_by")?,
@@ -282,12 +287,14 @@ pub struct NotYet {
     pub label_count: i64,
     pub reason: String,
     pub candidates_tried: i64,
+    /// What an LLM took; `None` where that was not written down.
+    pub usage: Option<Usage>,
 }
 
 /// The attempts without an eval of which the channel has not heard.
-pub async fn untold(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<NotYet>> {
+pub async fn untold(db: &Db, workspace: &WorkspaceId) -> anyhow::Result<Vec<NotYet>> {
     let rows = sqlx::query(
-        "select eval_id, label_count, reason, candidates_tried from generations
+        "select eval_id, label_count, reason, candidates_tried, usage from generations
          where workspace_id = $1 and state = 'not_yet'
            and not exists (select 1 from posts where posts.workspace_id = generations.workspace_id
                            and posts.kind = 'not_yet'
@@ -299,11 +306,13 @@ pub async fn untold(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<NotYet
     .fetch_all(db.pool())
     .await?;
     let read = |row: &AnyRow| {
+        let usage: Option<String> = row.try_get("usage")?;
         Ok(NotYet {
             eval_id: row.try_get("eval_id")?,
             label_count: row.try_get("label_count")?,
             reason: row.try_get("reason")?,
             candidates_tried: row.try_get("candidates_tried")?,
+            usage: usage.as_deref().map(serde_json::from_str).transpose()?,
         })
     };
     rows.iter().map(read).collect()

@@ -30,7 +30,7 @@ async fn run(db: &Db, sql: &'static str, texts: &[&str]) {
 }
 
 async fn insert_version(db: &Db, workspace: &str, version: &str) {
-    let sql = "insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash,
+    let sql = "insert into eval_versions (workspace_id, id, eval_id, number, source, source_hash,
                    generator, candidates_tried, state, created_at_ms)
                select $1, $2, 'e', count(*), 'source', '', 'rules', 7, 'proposed', 10 from eval_versions";
     run(db, sql, &[workspace, version]).await;

@@ -1,5 +1,5 @@
 use super::figures::{Figures, Report, Source};
-use super::{explained, words};
+use super::{explained, making, words};
 
 /// The report for a terminal: the criterion, a figure a line, then what to know before believing them.
 pub fn text(report: &Report) -> String {
@@ -19,6 +19,11 @@ pub fn text(report: &Report) -> String {
     if let Some(tried) = report.candidates_tried {
         lines.push(row("Candidates", &format!("{tried} tried")));
     }
+    let made = making::rows(report);
+    lines.extend(
+        made.iter()
+            .map(|(name, value)| row(name, &printable(value))),
+    );
     lines.extend(explained::mutation_score(report).map(|score| row("Mutation score", &score)));
     lines.extend(explained::mostly_missed(report).map(|missed| row("Mostly missed", &missed)));
     if !report.notes.is_empty() {

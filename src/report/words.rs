@@ -160,5 +160,11 @@ pub fn notes(report: &Report) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let making = report.making.as_ref();
+    notes.extend(
+        making
+            .into_iter()
+            .flat_map(|making| making.notes.iter().cloned()),
+    );
     notes
 }

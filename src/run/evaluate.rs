@@ -78,6 +78,37 @@ impl Runner {
         let _ = let_go(&mut held);
     }
 
+    /// The outcomes on traces, in order.
+    ///
+    /// Blocks; not for asynchronous threads.
+    ///
+    /// # Errors
+    /// The host failed on one of them, or `is_stopping` says that the process ends.
+    pub fn outcomes(
+        &self,
+        source: &EvalSource,
+        traces: &[String],
+        is_stopping: impl Fn() -> bool,
+    ) -> anyhow::Result<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(traces.len());
+        let all = traces.iter().map(|trace| ((), trace.clone()));
+        self.evaluate_in_order(source, all, |(), ran| {
+            outcomes.push(ran.outcome);
+            match is_stopping() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        if let Some(error) = outcomes.iter().find_map(Outcome::host_failure) {
+            anyhow::bail!("the sandbox host failed: {error}");
+        }
+        anyhow::ensure!(
+            outcomes.len() == traces.len(),
+            "the process ends before every trace has run"
+        );
+        Ok(outcomes)
+    }
+
     /// Runs those that ask again, with answers.
     fn have_answered<T: Send>(&self, source: &EvalSource, held: &mut [Held<T>]) {
         let Some(jury) = &self.jury else {

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -8,8 +9,9 @@ use super::evaluate::{Ran, Runner};
 use super::judge::{Jury, KnownAnswers};
 use super::store::{self, Conditions, KnownOutcome, PendingRun, VersionSource};
 use crate::app::App;
-use crate::domain::{EvalId, Outcome, WorkspaceId};
+use crate::domain::{Outcome, WorkspaceId};
 use crate::jobs::Work;
+use crate::llm::Judge;
 use crate::store::now_ms;
 use crate::workspace::Workspace;
 
@@ -117,10 +119,10 @@ async fn record<'r>(
     Ok(transaction.commit().await?)
 }
 
-/// A workspace's traces are not seen by a worker that has seen another's, and its answers are its own. What the
-/// answers take is written down for the eval.
-fn runner(app: &App, workspace: &WorkspaceId, eval: &EvalId) -> Runner {
-    let jury = app.judge(workspace, eval).map(|judge| {
+/// Runs a workspace's evals, with their questions put to `judge`. A workspace's traces are not seen by a worker that has
+/// seen another's, and its answers are its own.
+pub fn runner(app: &App, workspace: &WorkspaceId, judge: Option<Arc<dyn Judge>>) -> Runner {
+    let jury = judge.map(|judge| {
         let known = KnownAnswers::Rows {
             db: app.db.clone(),
             workspace: workspace.clone(),
@@ -139,7 +141,8 @@ async fn evaluate_all(
     version: &VersionSource,
     traces: Vec<(usize, String)>,
 ) -> anyhow::Result<Vec<(usize, Ran)>> {
-    let runner = runner(app, workspace, &version.eval);
+    // What the answers take is written down for the eval.
+    let runner = runner(app, workspace, app.judge(workspace, &version.eval));
     let (app, source) = (app.clone(), version.source.clone());
     let ran = tokio::task::spawn_blocking(move || {
         let mut all = Vec::with_capacity(traces.len());

@@ -16,6 +16,6 @@ mod judge;
 mod store;
 
 pub use evaluate::{Ran, Runner, repeat};
-pub use job::{run_evals, run_on};
+pub use job::{run_evals, run_on, runner};
 pub use judge::{Jury, KnownAnswers, QUESTIONS_MAX, Underway};
 pub use store::{AGAIN_AFTER_MS, PendingRun, VersionSource, find_payload, find_source};

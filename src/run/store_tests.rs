@@ -9,7 +9,7 @@ async fn database(folder: &tempfile::TempDir, ran_at_ms: i64) -> Db {
     let rows = "
         insert into workspaces (id, created_at_ms) values ('here', 0);
         insert into evals values ('here', 'e', 'e', 0);
-        insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash, generator,
+        insert into eval_versions (workspace_id, id, eval_id, number, source, source_hash, generator,
                                    candidates_tried, state, created_at_ms)
         values ('here', 'v', 'e', 1, '', '', 'rules', 1, 'proposed', 0);
         insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,

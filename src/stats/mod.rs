@@ -8,9 +8,11 @@ mod bootstrap;
 mod confusion;
 mod interval;
 mod kappa;
+mod paired;
 
 pub use alpha::krippendorff_alpha;
 pub use bootstrap::kappa_interval;
 pub use confusion::Confusion;
 pub use interval::{Interval, clopper_pearson, wilson};
 pub use kappa::cohen_kappa;
+pub use paired::Paired;

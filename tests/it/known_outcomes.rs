@@ -91,7 +91,7 @@ impl Still {
     async fn version(&self, id: &str, source: &str, state: &str) -> VersionSource {
         let source = EvalSource::new(source);
         sqlx::query(
-            "insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash,
+            "insert into eval_versions (workspace_id, id, eval_id, number, source, source_hash,
                                         generator, candidates_tried, state, created_at_ms)
              select 'default', $1, 'e', count(*), $2, $3, 'rules', 1, $4, 0 from eval_versions",
         )
@@ -350,9 +350,9 @@ async fn outcomes_stay_within_their_workspace(database: Database) {
     for copied in [
         "insert into workspaces (id, created_at_ms) values ('other', 0)",
         "insert into evals values ('other', 'e', 'e', 0)",
-        "insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash, generator,
+        "insert into eval_versions (workspace_id, id, eval_id, number, source, source_hash, generator,
                                     candidates_tried, state, created_at_ms)
-         select 'other', id, eval_id, label_count, source, source_hash, generator, candidates_tried, state, 0
+         select 'other', id, eval_id, number, source, source_hash, generator, candidates_tried, state, 0
          from eval_versions",
         "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
                              started_at_ms, first_seen_at_ms, changed_at_ms)

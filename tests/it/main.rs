@@ -6,6 +6,7 @@ mod crash;
 mod decisions;
 mod explain;
 mod flow;
+mod generation;
 mod handover;
 mod judge;
 mod known_outcomes;

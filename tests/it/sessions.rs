@@ -251,7 +251,7 @@ impl Stored {
     async fn version(&self, source: &str) -> VersionSource {
         let source = EvalSource::new(source);
         sqlx::query(
-            "insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash,
+            "insert into eval_versions (workspace_id, id, eval_id, number, source, source_hash,
                                         generator, candidates_tried, state, created_at_ms)
              values ('default', 'v', 'e', 1, $1, $2, 'rules', 1, 'proposed', 0)",
         )

@@ -24,7 +24,7 @@ const LABELS_TO_TELL: usize = 30;
 ///
 /// A rule that people label by, with 5 % slips, nearly always gets there: at 30 labels it was said to be out of reach in 48 of
 /// 644 draws of planted rules (`--planted --draws 15`), and in 15 to 20 of 20 on the sets that code can't decide. At .65 it
-/// is 14 of 644, and 4 to 20 of 20.
+/// is 13 of 644, and 4 to 20 of 20.
 const NEAR: f64 = 0.7;
 
 /// What speaks for a rule list.

@@ -138,7 +138,7 @@ fn read<'l>(at: usize, label: &'l LabelledTrace, predicates: &[&Predicate]) -> R
 /// What a label counts: the share of its annotators who say so, with the consensus as one more of them.
 ///
 /// One that all agree on counts in full, a split one less, and none nothing.
-fn weight(label: &LabelledTrace, class: Class) -> f64 {
+pub fn weight(label: &LabelledTrace, class: Class) -> f64 {
     let agree = label
         .votes
         .iter()

@@ -28,10 +28,12 @@ mod spoken;
 mod tests;
 mod text;
 mod trajectory;
+mod unproven;
 mod validate;
 mod vocabulary;
 
 pub use induce::{Generation, InducedEval, Settings, generate, generate_with};
 pub use predicate::Predicate;
 pub use reading::says_nothing;
+pub use unproven::unproven;
 pub use validate::{CrossValidated, CrossValidation};

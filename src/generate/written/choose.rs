@@ -17,7 +17,7 @@ use super::desk::Desk;
 use super::labels::{Decided, folds};
 use super::rounds::candidate;
 use super::score::{Score, Weight, best};
-use super::{Kind, WriteError, shown};
+use super::{Kind, Unseen, WriteError, shown};
 
 /// Parts of the labels.
 pub const PARTS: usize = 2;
@@ -34,6 +34,8 @@ pub struct Crossed {
     pub candidates: Vec<Tried>,
     /// On the labels that they had not seen.
     pub unseen: Score,
+    /// The same, part by part.
+    pub parts: Vec<Unseen>,
     /// The heaviest candidate's.
     weight: Weight,
 }
@@ -90,9 +92,15 @@ fn part(
             Some(tried) => desk.run(&tried.source, &tests.traces)?,
             None => Vec::new(),
         };
+        let score = Score::new(unseen, &outcomes);
+        let part = Unseen {
+            labels: unseen.iter().map(|label| label.at).collect(),
+            right: score.right(),
+        };
         all.push(Crossed {
             kind,
-            unseen: Score::new(unseen, &outcomes),
+            unseen: score,
+            parts: vec![part],
             weight: written
                 .as_ref()
                 .map_or_else(Weight::default, |tried| tried.weight),
@@ -112,6 +120,7 @@ fn add(crossed: &mut Vec<Crossed>, of_part: Vec<Crossed>) {
         known.unseen = std::mem::take(&mut known.unseen).and(&new.unseen);
         known.weight = known.weight.max(new.weight);
         known.candidates.extend(new.candidates);
+        known.parts.extend(new.parts);
     }
 }
 

@@ -14,6 +14,8 @@ const COMPARED_CHARS: usize = 2_000;
 
 /// A label that is 👍 or 👎; 😐 is not a class.
 pub struct Decided<'b> {
+    /// Its place among all labels that may shape the eval.
+    pub at: usize,
     /// The label.
     pub label: &'b LabelledTrace,
     /// What people say.
@@ -28,10 +30,12 @@ pub struct Decided<'b> {
 pub fn decided(labels: &[LabelledTrace]) -> Vec<Decided<'_>> {
     let decided = labels
         .iter()
-        .filter_map(|label| Some((label, label.label.class()?)));
+        .enumerate()
+        .filter_map(|(at, label)| Some((at, label, label.label.class()?)));
     decided
         .zip(1..)
-        .map(|((label, class), number)| Decided {
+        .map(|((at, label, class), number)| Decided {
+            at,
             label,
             class,
             tag: format!("T{number}"),

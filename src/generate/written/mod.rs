@@ -19,7 +19,7 @@ mod question;
 mod rounds;
 mod score;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use digest::{Digest, digest};
 
@@ -103,9 +103,18 @@ impl Kind {
     }
 
     /// Whether its evals ask `judge`.
-    fn asks(self) -> bool {
+    pub fn asks(self) -> bool {
         matches!(self, Self::Judge | Self::Hybrid)
     }
+}
+
+/// A part of the labels, judged by a candidate that was written without a word of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unseen {
+    /// The labels that are 👍 or 👎: their places among those of the brief.
+    pub labels: Vec<usize>,
+    /// Whether the candidate is right, for each.
+    pub right: Vec<bool>,
 }
 
 /// An eval that the LLM wrote.
@@ -125,6 +134,9 @@ pub struct Written {
     pub thrown_out: Vec<String>,
     /// In a refinement: what changed and why, a sentence each.
     pub changes: Vec<String>,
+    /// How this way of writing did on labels that it had not seen, part by part; empty in a refinement, and where there
+    /// were too few labels to keep some back.
+    pub unseen: Vec<Unseen>,
     /// What it took.
     pub usage: Usage,
 }
@@ -171,7 +183,12 @@ pub fn write(brief: &Brief<'_>, writer: &Writer, run: Try<'_>) -> Result<Written
         None => generated(&mut desk, &labels)?,
     };
     let account = desk.into_account();
-    let Some((tried, criteria)) = found else {
+    let Some(Found {
+        tried,
+        criteria,
+        unseen,
+    }) = found
+    else {
         return Err(nothing(account));
     };
     Ok(Written {
@@ -182,25 +199,30 @@ pub fn write(brief: &Brief<'_>, writer: &Writer, run: Try<'_>) -> Result<Written
         candidates_tried: account.candidates_tried,
         thrown_out: account.thrown_out,
         changes: tried.changes,
+        unseen,
         usage: account.usage,
     })
 }
 
-/// What came of it, and by what people seem to judge.
-type Found = Option<(Tried, Vec<Criterion>)>;
+/// What came of it, by what people seem to judge, and how it did on labels that it had not seen.
+struct Found {
+    tried: Tried,
+    criteria: Vec<Criterion>,
+    unseen: Vec<Unseen>,
+}
 
 /// A new eval: of the kind that cross-validation prefers, written from all labels.
-fn generated(desk: &mut Desk<'_>, labels: &[Decided<'_>]) -> Result<Found, WriteError> {
+fn generated(desk: &mut Desk<'_>, labels: &[Decided<'_>]) -> Result<Option<Found>, WriteError> {
     let crossed = cross_validated(desk, labels)?;
     let shown = shown(desk, labels.iter().collect())?;
     let chosen = match crossed {
         Some(crossed) => preferred(desk, &shown, crossed)?,
-        None => best_of_all(desk, &shown)?,
+        None => best_of_all(desk, &shown)?.map(|tried| (tried, Vec::new())),
     };
     // What changed since a draft that nobody saw is of no interest.
-    let chosen = chosen.map(|tried| Tried {
-        changes: Vec::new(),
-        ..tried
+    let chosen = chosen.map(|(tried, unseen)| {
+        let changes = Vec::new();
+        (Tried { changes, ..tried }, unseen)
     });
     finished(desk, shown, chosen)
 }
@@ -211,17 +233,19 @@ fn preferred(
     desk: &mut Desk<'_>,
     shown: &Shown<'_, '_>,
     crossed: Vec<Crossed>,
-) -> Result<Option<Tried>, WriteError> {
+) -> Result<Option<(Tried, Vec<Unseen>)>, WriteError> {
     (desk.brief.progress)("writing the eval from all labels");
     for kind in &crossed {
         if let Some(tried) = candidate(desk, shown, kind.kind)? {
-            return Ok(Some(tried));
+            return Ok(Some((tried, kind.parts.clone())));
         }
     }
-    for tried in crossed.into_iter().flat_map(|kind| kind.candidates) {
-        let again = attempt(desk, shown, tried.kind, tried.source, tried.changes)?;
-        if again.is_sound() {
-            return Ok(Some(again));
+    for kind in crossed {
+        for tried in kind.candidates {
+            let again = attempt(desk, shown, tried.kind, tried.source, tried.changes)?;
+            if again.is_sound() {
+                return Ok(Some((again, kind.parts)));
+            }
         }
     }
     Ok(None)
@@ -250,7 +274,7 @@ fn refined(
     desk: &mut Desk<'_>,
     labels: &[Decided<'_>],
     from: &EvalSource,
-) -> Result<Found, WriteError> {
+) -> Result<Option<Found>, WriteError> {
     (desk.brief.progress)("writing the next version");
     let shown = shown(desk, labels.iter().collect())?;
     let kind = match from.as_str().contains("judge(") {
@@ -260,16 +284,16 @@ fn refined(
     let old = attempt(desk, &shown, kind, from.clone(), Vec::new())?;
     let next = next_version(desk, &shown, &old)?;
     let next = next.filter(|next| next.source != old.source);
-    finished(desk, shown, next)
+    finished(desk, shown, next.map(|tried| (tried, Vec::new())))
 }
 
 /// The candidate in as few lines as it goes.
 fn finished(
     desk: &Desk<'_>,
     shown: Shown<'_, '_>,
-    chosen: Option<Tried>,
-) -> Result<Found, WriteError> {
-    let Some(mut tried) = chosen else {
+    chosen: Option<(Tried, Vec<Unseen>)>,
+) -> Result<Option<Found>, WriteError> {
+    let Some((mut tried, unseen)) = chosen else {
         return Ok(None);
     };
     (desk.brief.progress)("making the eval smaller");
@@ -279,7 +303,11 @@ fn finished(
         tried.weight.asks,
         &shown.of(tried.kind).labels,
     )?;
-    Ok(Some((tried, shown.criteria)))
+    Ok(Some(Found {
+        tried,
+        criteria: shown.criteria,
+        unseen,
+    }))
 }
 
 /// Labels as candidates are written from them; asks for criteria.

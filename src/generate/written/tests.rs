@@ -32,15 +32,15 @@ fn guest() -> &'static Mutex<Guest> {
     GUEST.get_or_init(|| Mutex::new(Guest::open(cache::prepare(&kept).unwrap()).unwrap()))
 }
 
-fn runtime() -> &'static Runtime {
+pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().unwrap())
 }
 
 /// What `judge` says of a question; `None` where it can't be asked.
-type Judging = fn(&Question) -> Option<bool>;
+pub type Judging = fn(&Question) -> Option<bool>;
 
-fn run_one(source: &EvalSource, trace: &str, judge: Judging) -> Outcome {
+pub fn run_one(source: &EvalSource, trace: &str, judge: Judging) -> Outcome {
     let mut answers = Answers::default();
     loop {
         let known = answers.to_json();
@@ -67,7 +67,7 @@ fn run_one(source: &EvalSource, trace: &str, judge: Judging) -> Outcome {
     }
 }
 
-fn nobody(_: &Question) -> Option<bool> {
+pub fn nobody(_: &Question) -> Option<bool> {
     None
 }
 
@@ -79,12 +79,12 @@ fn run(source: &EvalSource, traces: &[String]) -> anyhow::Result<Vec<Outcome>> {
 }
 
 /// What a script answers.
-type Answer = Result<Value, LlmError>;
+pub type Answer = Result<Value, LlmError>;
 
 /// Answers by a script, and remembers what it was asked.
-struct Scripted {
-    script: Box<dyn Fn(&Prompt) -> Answer + Send + Sync>,
-    asked: Mutex<Vec<Prompt>>,
+pub struct Scripted {
+    pub script: Box<dyn Fn(&Prompt) -> Answer + Send + Sync>,
+    pub asked: Mutex<Vec<Prompt>>,
 }
 
 impl Model for Scripted {
@@ -105,7 +105,7 @@ impl Model for Scripted {
 
 /// What is asked for, by the answer's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Asked {
+pub enum Asked {
     Criteria,
     Functions,
     Predicates,
@@ -115,7 +115,7 @@ enum Asked {
     Next,
 }
 
-fn asked(prompt: &Prompt) -> Asked {
+pub fn asked(prompt: &Prompt) -> Asked {
     let has = |name: &str| prompt.schema["properties"].get(name).is_some();
     let mends = prompt.request.contains("You wrote this");
     if has("criteria") {
@@ -136,7 +136,7 @@ fn asked(prompt: &Prompt) -> Asked {
 }
 
 /// An answer with several evals.
-fn sources(sources: &[&str]) -> Value {
+pub fn sources(sources: &[&str]) -> Value {
     let evals: Vec<Value> = sources
         .iter()
         .map(|source| json!({"source": source}))
@@ -243,7 +243,7 @@ impl Played {
     }
 }
 
-fn trace(id: usize, input: &str, output: &str) -> Trace {
+pub fn trace(id: usize, input: &str, output: &str) -> Trace {
     serde_json::from_value(json!({
         "id": format!("secret-id-{id}"), "name": "chat", "session_id": null, "user_id": "u", "timestamp": "2026-01-01T00:00:00Z",
         "tags": [], "metadata": {}, "input": input, "output": output, "input_text": input, "output_text": output,
@@ -253,7 +253,7 @@ fn trace(id: usize, input: &str, output: &str) -> Trace {
     .unwrap()
 }
 
-fn labelled(id: usize, label: Thumb, trace: Trace) -> LabelledTrace {
+pub fn labelled(id: usize, label: Thumb, trace: Trace) -> LabelledTrace {
     LabelledTrace {
         id: format!("label-{id}"),
         group: format!("group-{id}"),
@@ -270,7 +270,7 @@ const TOPICS: [&str; 12] = [
 ];
 
 /// 👍 where the answer names a source; every other one does.
-fn cited(count: usize) -> Vec<LabelledTrace> {
+pub fn cited(count: usize) -> Vec<LabelledTrace> {
     let one = |id: usize| {
         let topic = TOPICS[id / 2 % TOPICS.len()];
         let input = format!("Tell me about {topic}, part {}.", id / 2);
@@ -289,7 +289,7 @@ fn cited(count: usize) -> Vec<LabelledTrace> {
 }
 
 /// Agrees with [`cited`].
-const CITES: &str = r#""""A good answer names its source."""
+pub const CITES: &str = r#""""A good answer names its source."""
 
 MARK = "Source:"
 

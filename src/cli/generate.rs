@@ -1,0 +1,121 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+
+use super::eval::{judge, llm, people, print_report, runner_with, runtime};
+use super::terminal::{say, spinner};
+use super::{Failure, Generator, explain, input};
+use crate::config::Environment;
+use crate::domain::{EvalId, LabelledTrace};
+use crate::generate::written::Effort;
+use crate::generate::{EVAL_NAME, Made, NotYet, Offer, Order, Which, make};
+use crate::llm::{Usage, Writer};
+use crate::report::{Evidence, Judged, Report};
+use crate::run::Runner;
+
+const DEFAULT_OUT: &str = "eval.py";
+
+/// `iofold eval generate`: split, generate, test on the held-out part, report.
+pub fn generate(environment: &Environment, arguments: &super::Generate) -> Result<(), Failure> {
+    let llm = llm(environment)?;
+    if arguments.generator == Generator::Llm && llm.is_none() {
+        let missing = "--generator llm needs an LLM; set ANTHROPIC_API_KEY or OPENAI_API_KEY";
+        return Err(Failure::Usage(anyhow!(missing)));
+    }
+    let out = out_path(arguments.out.as_deref())?;
+    let labelled = input::labelled_file(&arguments.labelled)?;
+    let runtime = runtime()?;
+    let writer = llm
+        .clone()
+        .map(|llm| Writer::new(llm, runtime.handle().clone()));
+    let runner = runner_with(environment, &runtime, llm.clone())?;
+    let spinner = spinner("looking for an eval");
+    let made = make(&Order {
+        eval: &EvalId::from(EVAL_NAME),
+        labels: &labelled,
+        unlabelled: &[],
+        which: arguments.generator.into(),
+        writer: writer.as_ref(),
+        used: &|| llm.as_ref().map_or_else(Usage::default, |llm| llm.used()),
+        run: &|source, traces| runner.outcomes(source, traces, || false),
+        from: None,
+        effort: Effort::default(),
+        progress: &|phrase| spinner.set_message(phrase.to_owned()),
+    });
+    spinner.finish_and_clear();
+    match made? {
+        Made::NotYet(not_yet) => say_not_yet(&not_yet, arguments.json),
+        Made::Offer(offer) => {
+            let report = test(&runner, &offer, &labelled)?;
+            std::fs::write(&out, offer.source.as_str())
+                .with_context(|| format!("cannot write {}", out.display()))?;
+            print_report(&report, arguments.json)?;
+            match arguments.json {
+                true => Ok(()),
+                false => say(&format!("\nWritten to {}", out.display())),
+            }
+        }
+    }
+}
+
+impl From<Generator> for Which {
+    fn from(generator: Generator) -> Self {
+        match generator {
+            Generator::Auto => Self::Auto,
+            Generator::Rules => Self::Rules,
+            Generator::Llm => Self::Llm,
+        }
+    }
+}
+
+/// The report, by the labels that the eval has not seen.
+fn test(runner: &Runner, offer: &Offer, labelled: &[LabelledTrace]) -> Result<Report, Failure> {
+    let judged = judge(runner, &offer.source, labelled)?;
+    let seen: BTreeSet<&str> = offer.seen.iter().map(String::as_str).collect();
+    let decided = labelled
+        .iter()
+        .filter(|label| label.label.class().is_some());
+    let held_out: Vec<Judged> = decided
+        .zip(&judged.judged)
+        .filter(|(label, _)| !seen.contains(label.id.as_str()))
+        .map(|(_, judged)| *judged)
+        .collect();
+    let mut report = Report::new(&Evidence {
+        criterion: Some(offer.criterion.clone()),
+        generator: Some(offer.making.generator.as_str().to_owned()),
+        candidates_tried: Some(offer.candidates_tried as u64),
+        making: Some(&offer.making),
+        people: people(labelled),
+        held_out: &held_out,
+        cross_validated: offer.cross_validation.as_ref(),
+        fresh: &[],
+    });
+    let passing = judged.passing(labelled);
+    report.mutation = explain::mutation(runner.sandbox(), &offer.source, passing)?;
+    Ok(report)
+}
+
+fn say_not_yet(not_yet: &NotYet, json: bool) -> Result<(), Failure> {
+    if json {
+        let said = serde_json::json!({
+            "generated": false, "reason": not_yet.reason, "candidates_tried": not_yet.candidates_tried,
+            "usage": not_yet.usage,
+        });
+        say(&said.to_string())?;
+    } else {
+        say(&not_yet.reason)?;
+    }
+    Err(Failure::NoEval)
+}
+
+/// A named file may be replaced; the default one is not, for the user did not say so.
+fn out_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    match given {
+        Some(path) => Ok(path.to_owned()),
+        None if Path::new(DEFAULT_OUT).exists() => Err(Failure::Usage(anyhow!(
+            "{DEFAULT_OUT} exists already; name the file to write with --out"
+        ))),
+        None => Ok(PathBuf::from(DEFAULT_OUT)),
+    }
+}
