@@ -427,6 +427,7 @@ async fn handle(app: App, job: Job) -> anyhow::Result<()> {
             report::refresh_reports(&app, workspace).await
         }
         Work::GenerateEval => generate::generate_eval(&app, workspace).await,
+        Work::RefineEvals => generate::refine_evals(&app, workspace).await,
         Work::RunEvals => run::run_evals(&app, workspace).await,
         Work::PostReports => report::post_reports(&app, workspace).await,
         Work::ScoreTraces => score::score_traces(&app, workspace).await,

@@ -42,6 +42,10 @@ pub enum Kind {
     NotYet,
     /// Which traces to label next, in the report's thread.
     Refine,
+    /// A deployed version's figures fell; the subject is the version and the number of labels.
+    Fallen,
+    /// Why a refinement made no version, in the thread of what it was wanted by; the subject is as that of [`Kind::Refine`].
+    Kept,
 }
 
 impl Kind {
@@ -54,6 +58,8 @@ impl Kind {
             Self::ReportMisses => "report_misses",
             Self::NotYet => "not_yet",
             Self::Refine => "refine",
+            Self::Fallen => "fallen",
+            Self::Kept => "kept",
         }
     }
 

@@ -7,16 +7,18 @@ use super::eval::{judge, llm, people, print_report, runner_with, runtime};
 use super::terminal::{say, spinner};
 use super::{Failure, Generator, explain, input};
 use crate::config::Environment;
-use crate::domain::{EvalId, LabelledTrace};
+use crate::domain::{EvalId, EvalSource, LabelledTrace};
 use crate::generate::written::Effort;
-use crate::generate::{EVAL_NAME, Made, NotYet, Offer, Order, Which, make};
+use crate::generate::{EVAL_NAME, Made, NotYet, Offer, Order, Which, fault, make, refine};
 use crate::llm::{Usage, Writer};
 use crate::report::{Evidence, Judged, Report};
 use crate::run::Runner;
 
 const DEFAULT_OUT: &str = "eval.py";
+/// Traces that an eval to refine is tried on first.
+const TRIED_ON: usize = 5;
 
-/// `iofold eval generate`: split, generate, test on the held-out part, report.
+/// `iofold eval generate`: split, generate or refine, test on the held-out part, report.
 pub fn generate(environment: &Environment, arguments: &super::Generate) -> Result<(), Failure> {
     let llm = llm(environment)?;
     if arguments.generator == Generator::Llm && llm.is_none() {
@@ -24,14 +26,19 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
         return Err(Failure::Usage(anyhow!(missing)));
     }
     let out = out_path(arguments.out.as_deref())?;
+    let from = arguments.refine.as_deref().map(input::eval_file);
+    let from = from.transpose()?;
     let labelled = input::labelled_file(&arguments.labelled)?;
     let runtime = runtime()?;
     let writer = llm
         .clone()
         .map(|llm| Writer::new(llm, runtime.handle().clone()));
     let runner = runner_with(environment, &runtime, llm.clone())?;
+    if let Some(from) = &from {
+        refuse(&runner, from, &labelled)?;
+    }
     let spinner = spinner("looking for an eval");
-    let made = make(&Order {
+    let order = Order {
         eval: &EvalId::from(EVAL_NAME),
         labels: &labelled,
         unlabelled: &[],
@@ -42,7 +49,12 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
         from: None,
         effort: Effort::default(),
         progress: &|phrase| spinner.set_message(phrase.to_owned()),
-    });
+    };
+    let made = match &from {
+        // What the file has seen is written down nowhere.
+        Some(from) => refine(order, from, &BTreeSet::new()),
+        None => make(&order),
+    };
     spinner.finish_and_clear();
     match made? {
         Made::NotYet(not_yet) => say_not_yet(&not_yet, arguments.json),
@@ -56,6 +68,21 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
                 false => say(&format!("\nWritten to {}", out.display())),
             }
         }
+    }
+}
+
+/// What is no eval can't be refined.
+fn refuse(runner: &Runner, from: &EvalSource, labelled: &[LabelledTrace]) -> Result<(), Failure> {
+    let traces = labelled.iter().take(TRIED_ON);
+    let traces: Vec<String> = traces.map(|label| label.trace.to_json()).collect();
+    let outcomes = runner.outcomes(from, &traces, || false)?;
+    match fault(&outcomes, false) {
+        None => Ok(()),
+        Some(error) => Err(Failure::Data(anyhow!(
+            "this can't be refined: {} ({})",
+            error.message,
+            error.kind.as_str()
+        ))),
     }
 }
 

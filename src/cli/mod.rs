@@ -8,6 +8,7 @@ mod generate;
 mod input;
 mod replay;
 mod serve;
+mod submit;
 mod terminal;
 
 use std::io::IsTerminal;
@@ -35,7 +36,7 @@ pub enum Failure {
     /// The host is at fault: 3.
     #[error("{0:#}")]
     Host(#[from] anyhow::Error),
-    /// No eval beats the majority guess: 4. The reason is printed already.
+    /// No eval beats the majority guess, or the one to refine: 4. The reason is printed already.
     #[error("no eval was written")]
     NoEval,
     /// Nothing is left to be said; the code says whose fault it was.
@@ -61,7 +62,7 @@ impl Failure {
     version,
     about,
     after_help = "Exit codes: 0 done; 1 the eval or the data is at fault; \
-    2 wrong usage; 3 the host is at fault; 4 no eval beats the majority guess."
+    2 wrong usage; 3 the host is at fault; 4 no eval beats the majority guess, or the one to refine."
 )]
 struct Command {
     #[command(subcommand)]
@@ -135,6 +136,11 @@ enum EvalCommand {
     Run(Run),
     /// Measure an eval against labelled traces
     Report(Report),
+    /// Record a file as the next version of an eval in the service's database (DATABASE_URL)
+    ///
+    /// The version is like any other: it has seen the labels that the one before has seen, the labels kept back and those
+    /// to come judge it, and its report comes in the channel.
+    Submit(Submit),
     /// Say why an eval's verdict on a trace is what it is
     ///
     /// Prints the verdict, the source with the lines that ran and the one that decided, what was tested on the way,
@@ -167,6 +173,9 @@ struct Generate {
     /// What makes the eval; auto takes the better one's, and rules while no LLM is configured
     #[arg(long, value_enum, default_value_t = Generator::Auto)]
     generator: Generator,
+    /// Start from this eval: the next version is written only if it does better on the same labels
+    #[arg(long, value_name = "EVAL.py")]
+    refine: Option<PathBuf>,
     /// Where to write the eval [default: eval.py, which must not exist yet]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -199,6 +208,19 @@ struct Report {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct Submit {
+    /// The eval: a Python file that defines evaluate(trace)
+    #[arg(value_name = "EVAL.py")]
+    eval_file: PathBuf,
+    /// The name of the eval that it is a version of
+    #[arg(long, value_name = "NAME", default_value = crate::generate::EVAL_NAME)]
+    eval: String,
+    /// The workspace that has the eval
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    workspace: String,
 }
 
 #[derive(Args)]
@@ -247,6 +269,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
         }
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
+        Asked::Eval(EvalCommand::Submit(arguments)) => submit::submit(&environment, arguments),
         Asked::Eval(EvalCommand::Explain(arguments)) => explain::explain(&environment, arguments),
         Asked::Replay(arguments) => replay::replay(&environment, arguments),
     }

@@ -99,7 +99,7 @@ struct Learnt {
     frozen_at_ms: i64,
 }
 
-/// Has the generators make an eval, away from the asynchronous threads.
+/// Has the generators make an eval.
 async fn learn(
     app: &App,
     workspace: &WorkspaceId,
@@ -108,6 +108,22 @@ async fn learn(
     turn: &Turn,
 ) -> anyhow::Result<Learnt> {
     let frozen_at_ms = now_ms();
+    let made = at_work(app, workspace, eval, turn, |order| make(&order)).await?;
+    Ok(Learnt {
+        label_count,
+        made,
+        frozen_at_ms,
+    })
+}
+
+/// Carries out an order for an eval of the workspace's, from all its labels, away from the asynchronous threads.
+pub async fn at_work(
+    app: &App,
+    workspace: &WorkspaceId,
+    eval: &EvalId,
+    turn: &Turn,
+    work: impl FnOnce(Order<'_>) -> anyhow::Result<Made> + Send + 'static,
+) -> anyhow::Result<Made> {
     let labels = labels(app, workspace).await?;
     let llm = app.llm.as_ref().filter(|_| turn.may_ask());
     let llm = llm.map(|llm| Arc::new(llm.for_workspace(&app.db, workspace, Some(eval))));
@@ -120,7 +136,7 @@ async fn learn(
     let runner = run::runner(app, workspace, llm.clone().map(|llm| llm as _));
     let (app, eval) = (app.clone(), eval.clone());
     let made = tokio::task::spawn_blocking(move || {
-        make(&Order {
+        work(Order {
             eval: &eval,
             labels: &labels,
             unlabelled: &unlabelled,
@@ -133,11 +149,7 @@ async fn learn(
             progress: &|_| {},
         })
     });
-    Ok(Learnt {
-        label_count,
-        made: turn.noted(made.await??),
-        frozen_at_ms,
-    })
+    Ok(turn.noted(made.await??))
 }
 
 /// Writes the attempt, and the version with all it has seen, in one transaction. If another attempt

@@ -8,17 +8,21 @@ mod contest;
 mod folds;
 mod job;
 mod offer;
+mod refine;
 mod rules;
 mod split;
 mod store;
+mod submit;
 mod turn;
 pub mod written;
 
 pub use choose::{Order, Which, make};
 pub use job::{EVAL_NAME, attempt_after, generate_eval};
-pub use offer::{Comparison, Gain, Made, Maker, Making, NotYet, Offer, Over};
+pub use offer::{Comparison, Descent, Gain, Made, Maker, Making, NotYet, Offer, Over, Versus};
+pub use refine::{refine, refine_evals};
 pub use rules::{
     CrossValidated, CrossValidation, Generation, InducedEval, Predicate, Settings, generate,
     generate_with,
 };
 pub use split::{CROSS_VALIDATE_BELOW, Split, split};
+pub use submit::{Submitted, fault, submit};

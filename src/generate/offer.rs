@@ -55,6 +55,8 @@ pub enum Maker {
     Rules,
     /// An LLM.
     Llm,
+    /// A person, by hand.
+    Person,
 }
 
 impl Maker {
@@ -63,6 +65,7 @@ impl Maker {
         match self {
             Self::Rules => "rules",
             Self::Llm => "llm",
+            Self::Person => "person",
         }
     }
 }
@@ -83,6 +86,9 @@ pub struct Making {
     /// What its `judge` costs a thousand traces, in US dollars, by the held-out ones; `None` where it does not ask, or
     /// a price is not known.
     pub judge_cost_per_thousand_usd: Option<f64>,
+    /// Where it comes from; `None` where it is no next version of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descent: Option<Descent>,
     /// What else a reader should know, in sentences.
     pub notes: Vec<String>,
 }
@@ -97,8 +103,77 @@ impl Making {
             usage: Usage::default(),
             gain: None,
             judge_cost_per_thousand_usd: None,
+            descent: None,
             notes: Vec::new(),
         }
+    }
+}
+
+/// Of a next version: the one before, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Descent {
+    /// The version before; `None` where it is a file.
+    pub parent: Option<String>,
+    /// Why another one was wanted; `None` where nobody says.
+    pub why: Option<String>,
+    /// What changed and why, a sentence each.
+    pub changes: Vec<String>,
+    /// How the two do on the same labels; `None` where nobody has compared them.
+    pub versus: Option<Versus>,
+}
+
+/// A version and the one before on the same labels, none of which the new one was made from. Where it was offered because
+/// of them, they are no unseen labels any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Versus {
+    /// The new one first. An abstention or an error is not right.
+    #[serde(flatten)]
+    pub compared: Comparison,
+    /// Labels on which the new one is right.
+    pub new_right: u64,
+    /// Labels on which the one before is right.
+    pub old_right: u64,
+    /// Whether evals that were made without the label stand for the new one.
+    pub cross_validated: bool,
+    /// Labels among them that the one before, or a version it descends from, had seen.
+    pub seen_before: u64,
+}
+
+impl Versus {
+    /// From the labels, the new version first.
+    pub fn new(paired: Paired, cross_validated: bool, seen_before: u64) -> Self {
+        Self {
+            compared: paired.into(),
+            new_right: paired.both + paired.wins,
+            old_right: paired.both + paired.losses,
+            cross_validated,
+            seen_before,
+        }
+    }
+
+    /// Whether only the new one is right more often than only the one before.
+    pub fn is_better(&self) -> bool {
+        self.compared.wins > self.compared.losses
+    }
+
+    /// How the two do, for people.
+    pub fn sentence(&self) -> String {
+        let Comparison {
+            n, wins, losses, ..
+        } = self.compared;
+        let labels = match self.cross_validated {
+            true => "labels, each judged by evals made without it",
+            false => "labels that it was not made from",
+        };
+        let seen = match self.seen_before {
+            0 => String::new(),
+            seen => format!(" The one before had seen {seen} of them."),
+        };
+        format!(
+            "On {n} {labels}, the new version is right on {} and the one before on {}: only the new one on {wins}, only the one \
+             before on {losses}.{seen}",
+            self.new_right, self.old_right,
+        )
     }
 }
 

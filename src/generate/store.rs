@@ -1,7 +1,7 @@
 use sqlx::{Any, Executor, Row};
 
 use super::{NotYet, Offer};
-use crate::domain::{EvalId, VersionId, WorkspaceId};
+use crate::domain::{EvalId, EvalSource, VersionId, WorkspaceId};
 use crate::store::{Db, now_ms};
 
 /// Makes the workspace's eval unless it is there.
@@ -155,6 +155,26 @@ pub async fn insert_seen(
         .map(drop)
 }
 
+/// Writes down that a version has seen what the one that it descends from has.
+pub async fn inherit_seen(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+    parent: &VersionId,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into seen_labels (workspace_id, version_id, trace_id)
+         select workspace_id, $1, trace_id from seen_labels where workspace_id = $2 and version_id = $3
+         on conflict (workspace_id, version_id, trace_id) do nothing",
+    )
+    .bind(version.as_str())
+    .bind(workspace.as_str())
+    .bind(parent.as_str())
+    .execute(db)
+    .await
+    .map(drop)
+}
+
 /// Takes the right to make an attempt with an LLM until `until_ms`; gives the number of attempts so far, this one
 /// included. `None` while another process is at it.
 pub async fn begin(
@@ -220,6 +240,69 @@ pub async fn give_back(
     .execute(db.pool())
     .await
     .map(drop)
+}
+
+/// The newest version of an eval and its source; `None` before the first.
+pub async fn newest_version(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    eval: &EvalId,
+) -> sqlx::Result<Option<(VersionId, EvalSource)>> {
+    let row = sqlx::query(
+        "select id, source from eval_versions where workspace_id = $1 and eval_id = $2
+         order by number desc limit 1",
+    )
+    .bind(workspace.as_str())
+    .bind(eval.as_str())
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| {
+        let id: String = row.try_get("id")?;
+        let source: String = row.try_get("source")?;
+        Ok((id.into(), EvalSource::new(source)))
+    })
+    .transpose()
+}
+
+/// The version of an eval that has this very source.
+pub async fn version_of_source(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    eval: &EvalId,
+    source_hash: &str,
+) -> sqlx::Result<Option<VersionId>> {
+    let row = sqlx::query(
+        "select id from eval_versions where workspace_id = $1 and eval_id = $2 and source_hash = $3
+         order by number desc limit 1",
+    )
+    .bind(workspace.as_str())
+    .bind(eval.as_str())
+    .bind(source_hash)
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| row.try_get::<String, _>("id").map(VersionId::from))
+        .transpose()
+}
+
+/// The workspaces there are.
+pub async fn workspaces(db: &Db) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query("select id from workspaces order by id")
+        .fetch_all(db.pool())
+        .await?;
+    rows.iter().map(|row| row.try_get("id")).collect()
+}
+
+/// The evals of a workspace, each with its name.
+pub async fn evals(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<(EvalId, String)>> {
+    let rows = sqlx::query("select id, name from evals where workspace_id = $1 order by name")
+        .bind(workspace.as_str())
+        .fetch_all(db.pool())
+        .await?;
+    let read = |row: &sqlx::any::AnyRow| {
+        let id: String = row.try_get("id")?;
+        Ok((EvalId::from(id), row.try_get("name")?))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The newest complete traces that nobody has labelled, as JSON.

@@ -38,6 +38,8 @@ pub enum Work {
     RefreshPosts,
     /// `generate`: make an eval version where enough labels are.
     GenerateEval,
+    /// `generate`: make the next version of an eval where one is wanted.
+    RefineEvals,
     /// `run`: run new versions on the labelled traces.
     RunEvals,
     /// `report`: report versions that have run.
@@ -48,12 +50,13 @@ pub enum Work {
 
 impl Work {
     /// Every kind that the sweep pushes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::HandleDeliveries,
         Self::PollTraces,
         Self::PostCards,
         Self::RefreshPosts,
         Self::GenerateEval,
+        Self::RefineEvals,
         Self::RunEvals,
         Self::PostReports,
         Self::ScoreTraces,

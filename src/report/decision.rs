@@ -1,3 +1,4 @@
+use super::refinements;
 use super::store::{self, State};
 use crate::app::App;
 use crate::domain::VersionId;
@@ -11,7 +12,7 @@ use crate::workspace::Workspace;
 pub enum Decision {
     /// Score every new trace with it, in the place of what is deployed now.
     Deploy,
-    /// Ask for labels where they help most.
+    /// Make a better one from it, and ask for labels where they help most.
     Refine,
     /// Forget it.
     Discard,
@@ -49,7 +50,7 @@ pub async fn decide(
     match decision {
         Decision::Deploy => settle(app, workspace, version, State::Deployed, user).await,
         Decision::Discard => settle(app, workspace, version, State::Discarded, user).await,
-        Decision::Refine => want_labels(app, workspace, version).await,
+        Decision::Refine => want_refinement(app, workspace, version).await,
     }
 }
 
@@ -86,15 +87,22 @@ async fn settle(
 }
 
 /// A refinement is asked for once for a version and a number of labels: clicks in a row are one.
-async fn want_labels(app: &App, workspace: &Workspace, version: &VersionId) -> anyhow::Result<()> {
+async fn want_refinement(
+    app: &App,
+    workspace: &Workspace,
+    version: &VersionId,
+) -> anyhow::Result<()> {
     let proposed = store::version(&app.db, &workspace.id, version).await?;
     if proposed.is_none_or(|version| version.state != State::Proposed) {
         return Ok(());
     }
-    let labelled = all_labels(&app.db, &workspace.id).await?.len();
-    let subject = format!("{version}:{labelled}");
-    outbox::want(app.db.pool(), &workspace.id, Kind::Refine, &subject).await?;
-    app.jobs.push(&workspace.id, Work::PostReports).await;
+    let labelled = all_labels(&app.db, &workspace.id).await?.len() as i64;
+    let (id, subject) = (&workspace.id, refinements::subject(version, labelled));
+    let mut transaction = app.db.begin().await?;
+    outbox::want(&mut *transaction, id, Kind::Refine, &subject).await?;
+    refinements::want(&mut *transaction, id, version, labelled, None).await?;
+    transaction.commit().await?;
+    app.jobs.push(id, Work::PostReports).await;
     Ok(())
 }
 

@@ -39,6 +39,14 @@ impl Judged {
         Self { label, judgement }
     }
 
+    /// Whether people and the eval say the same; `None` where it gave no verdict.
+    pub fn agrees(&self) -> Option<bool> {
+        match self.judgement {
+            Judgement::Verdict(class) => Some(class == self.label),
+            Judgement::Abstained | Judgement::Errored => None,
+        }
+    }
+
     /// Whether people and the eval say pass.
     pub fn both_pass(&self) -> bool {
         self.label == Class::Pass && self.judgement == Judgement::Verdict(Class::Pass)

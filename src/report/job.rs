@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::explained;
+use super::fall;
 use super::figures::{Evidence, Judged, People, Report};
 use super::message::{ReportView, not_yet_message, report_message};
 use super::picture::{alt_text, picture};
@@ -8,14 +9,16 @@ use super::refine::answer_refinements;
 use super::store::{self, StoredOutcome, StoredReport, Version};
 use super::thread::{Link, MISSES_SHOWN, Miss, code_messages, misses_message, permalink};
 use crate::app::App;
-use crate::domain::{TraceId, VersionId};
+use crate::domain::{TraceId, Verdict, VersionId};
+use crate::generate::Versus;
 use crate::outbox::{self, Kind};
 use crate::slack::{self, Message, Posted};
+use crate::stats::Paired;
 use crate::store::{TraceLabels, all_labels};
 use crate::workspace::{SlackConnection, Workspace};
 
-/// Reports every version that has run on the labelled traces, tells of attempts that made none, and
-/// answers requests for a refinement.
+/// Reports every version that has run on the labelled traces, tells of attempts that made none, answers requests for a
+/// refinement, and notices deployed versions whose figures have fallen.
 pub async fn post_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     let Some(slack) = workspace.awake_slack() else {
         return Ok(());
@@ -31,7 +34,9 @@ pub async fn post_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()
         }
         post_report(app, workspace, slack, &version).await?;
     }
-    answer_refinements(app, workspace, slack).await
+    answer_refinements(app, workspace, slack).await?;
+    fall::note_falls(app, workspace).await?;
+    fall::tell(app, workspace, slack).await
 }
 
 /// The report, then its thread in order; whatever stands already is not posted again.
@@ -131,7 +136,49 @@ async fn make_figures(
         fresh: &unseen.fresh,
     });
     report.mutation = explained::mutation(app, workspace, version, &labels, &outcomes).await;
+    if let Some(descent) = report
+        .making
+        .as_mut()
+        .and_then(|making| making.descent.as_mut())
+        && let (None, Some(parent)) = (&descent.versus, &descent.parent)
+    {
+        let old = store::outcomes(&app.db, &workspace.id, &parent.as_str().into()).await?;
+        descent.versus = versus(&labels, &seen, &outcomes, &old);
+    }
     Ok(Some(report))
+}
+
+/// A version that was not compared when it was made, for a person wrote it, and the one before, on labels of which
+/// neither has seen any of the group: what the one before has seen, it has. `None` without such labels.
+fn versus(
+    labels: &[TraceLabels],
+    seen: &BTreeSet<TraceId>,
+    new: &BTreeMap<TraceId, StoredOutcome>,
+    old: &BTreeMap<TraceId, StoredOutcome>,
+) -> Option<Versus> {
+    let seen_groups = seen_groups(labels, seen);
+    let unseen = labels
+        .iter()
+        .filter(|labels| !seen_groups.contains(labels.group.as_str()));
+    let paired: Paired = unseen
+        .filter_map(|labels| {
+            let class = labels.class()?;
+            let (new, old) = (new.get(&labels.trace)?, old.get(&labels.trace)?);
+            let is_right =
+                |said: &StoredOutcome| said.verdict.and_then(Verdict::class) == Some(class);
+            Some((is_right(new), is_right(old)))
+        })
+        .collect();
+    (paired.n() > 0).then(|| Versus::new(paired, false, 0))
+}
+
+fn seen_groups<'l>(labels: &'l [TraceLabels], seen: &BTreeSet<TraceId>) -> BTreeSet<&'l str> {
+    let is_seen = |labels: &&TraceLabels| seen.contains(&labels.trace);
+    labels
+        .iter()
+        .filter(is_seen)
+        .map(|l| l.group.as_str())
+        .collect()
 }
 
 /// Labelled traces that a version has not seen, by whether they were labelled before it was made.
@@ -151,12 +198,7 @@ fn unseen(
     outcomes: &BTreeMap<TraceId, StoredOutcome>,
     made_at_ms: i64,
 ) -> Option<Unseen> {
-    let is_seen = |labels: &&TraceLabels| seen.contains(&labels.trace);
-    let seen_groups: BTreeSet<&str> = labels
-        .iter()
-        .filter(is_seen)
-        .map(|l| l.group.as_str())
-        .collect();
+    let seen_groups = seen_groups(labels, seen);
     let mut unseen = Unseen::default();
     for labels in labels {
         let was_there = labels.first_labelled_at_ms < made_at_ms;
@@ -176,6 +218,17 @@ fn unseen(
         kind.extend(class.map(|class| Judged::new(class, outcome.verdict)));
     }
     Some(unseen)
+}
+
+/// Labelled traces that came after a version was made, and that it has not seen.
+pub fn fresh(
+    labels: &[TraceLabels],
+    seen: &BTreeSet<TraceId>,
+    outcomes: &BTreeMap<TraceId, StoredOutcome>,
+    made_at_ms: i64,
+) -> Vec<Judged> {
+    let unseen = unseen(labels, seen, outcomes, made_at_ms);
+    unseen.map(|unseen| unseen.fresh).unwrap_or_default()
 }
 
 /// The picture's file id. A picture that cannot be uploaded does not hold the report back, whose words and
@@ -287,7 +340,7 @@ pub async fn refresh_reports(app: &App, workspace: &Workspace) -> anyhow::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AnnotatorLabel, Class, Thumb, Verdict};
+    use crate::domain::{AnnotatorLabel, Class, Thumb};
 
     const MADE_AT: i64 = 100;
 
@@ -330,6 +383,26 @@ mod tests {
             fresh: judged(Class::Fail),
         };
         assert_eq!(unseen(&labels, &seen, &outcomes, MADE_AT), Some(expected));
+    }
+
+    #[test]
+    fn an_edit_is_compared_with_the_version_before_on_what_neither_has_seen() {
+        let labels = [
+            labels("seen", Thumb::Down, 1),
+            labels("seen/too", Thumb::Down, 1),
+            labels("here", Thumb::Up, 1),
+            labels("there", Thumb::Up, 1),
+        ];
+        let passes = outcomes(&["seen", "seen/too", "here", "there"]);
+        let mut fails = outcomes(&["seen", "seen/too", "here"]);
+        fails
+            .values_mut()
+            .for_each(|said| said.verdict = Some(Verdict::Fail));
+        let seen = ["seen"].map(TraceId::from).into();
+        let versus = versus(&labels, &seen, &passes, &fails).unwrap();
+        assert_eq!((versus.compared.n, versus.compared.wins), (1, 1));
+        let all = ["seen", "here", "there"].map(TraceId::from).into();
+        assert!(super::versus(&labels, &all, &passes, &fails).is_none());
     }
 
     #[test]

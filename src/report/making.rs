@@ -3,12 +3,14 @@
 use super::figures::Report;
 use super::words::counted;
 use crate::domain::one_line;
-use crate::generate::{Comparison, Gain, Maker, Making, Over};
+use crate::generate::{Comparison, Descent, Gain, Maker, Making, Over};
 use crate::llm::Usage;
 use crate::slack::cut;
 
 /// Characters of a criterion, which an LLM wrote.
 const CRITERION_MAX: usize = 200;
+/// Characters of a change, which an LLM may have written.
+const CHANGE_MAX: usize = 300;
 
 /// What is known of it, each with its name; the texts of criteria are hostile.
 pub fn rows(report: &Report) -> Vec<(&'static str, String)> {
@@ -19,6 +21,7 @@ pub fn rows(report: &Report) -> Vec<(&'static str, String)> {
     let criteria = making.criteria.iter().map(|criterion| one_line(criterion));
     rows.extend(criteria.map(|criterion| ("People judge by", cut(&criterion, CRITERION_MAX))));
     rows.extend(making.gain.iter().flat_map(gain));
+    rows.extend(making.descent.iter().flat_map(descent));
     if making.usage.calls > 0 {
         rows.push(("This eval's cost", cost(&making.usage)));
     }
@@ -35,6 +38,7 @@ pub fn rows(report: &Report) -> Vec<(&'static str, String)> {
 fn made_by(making: &Making) -> String {
     match (making.generator, making.kind) {
         (Maker::Rules, _) => "rules".to_owned(),
+        (Maker::Person, _) => "a person".to_owned(),
         (Maker::Llm, None) => "an LLM".to_owned(),
         (Maker::Llm, Some(kind)) => format!("an LLM ({})", kind.as_str()),
     }
@@ -72,6 +76,18 @@ fn gain(gain: &Gain) -> Vec<(&'static str, String)> {
     let mut rows = vec![(over, format!("{development}, each unseen by both"))];
     let held_out = gain.held_out.as_ref();
     rows.extend(held_out.map(|held_out| (over, compared(held_out, "held-out label"))));
+    rows
+}
+
+/// What became of the version before; sentences of an LLM's are hostile.
+fn descent(descent: &Descent) -> Vec<(&'static str, String)> {
+    let changes = descent.changes.iter().map(|change| one_line(change));
+    let mut rows: Vec<_> = changes
+        .map(|change| ("Changed", cut(&change, CHANGE_MAX)))
+        .collect();
+    rows.extend(descent.why.iter().map(|why| ("Why", why.clone())));
+    let versus = descent.versus.as_ref();
+    rows.extend(versus.map(|versus| ("Old and new", versus.sentence())));
     rows
 }
 
@@ -137,6 +153,7 @@ pub(super) mod tests {
                 held_out: Some(of(10, 0, 0, 6)),
             }),
             judge_cost_per_thousand_usd: Some(0.004_567),
+            descent: None,
             notes: Vec::new(),
         }
     }

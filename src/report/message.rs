@@ -36,7 +36,7 @@ pub fn report_message(view: &ReportView<'_>) -> Message {
         Some((source, figures)) => blocks.extend(quoted(report, source, figures)),
         None => blocks.push(section("*Agreement with people*: undefined")),
     }
-    blocks.extend(by_an_llm(report).map(|said| section(&said)));
+    blocks.extend(how_made(report).map(|said| section(&said)));
     blocks.extend((!report.notes.is_empty()).then(|| section(&notes(&report.notes))));
     if let Some((source, figures)) = report.quoted() {
         blocks.extend(
@@ -74,13 +74,14 @@ fn quoted(report: &Report, source: Source, figures: &Figures) -> Vec<Value> {
     vec![section(&against), section(&by_class)]
 }
 
-/// What an LLM's part was; `None` where it had none.
-fn by_an_llm(report: &Report) -> Option<String> {
+/// What an LLM's part was, and what became of the version before; `None` where there is neither.
+fn how_made(report: &Report) -> Option<String> {
     let making = report.making.as_ref()?;
     let had_a_part = making.generator == Maker::Llm || making.usage.calls > 0;
+    let is_worth_a_word = had_a_part || making.descent.is_some();
     let row = |(name, value): (&str, String)| format!("*{name}*: {}", escape(&value));
     let rows: Vec<String> = making::rows(report).into_iter().map(row).collect();
-    had_a_part.then(|| rows.join("\n"))
+    is_worth_a_word.then(|| rows.join("\n"))
 }
 
 fn notes(notes: &[String]) -> String {
@@ -106,6 +107,7 @@ fn footer(report: &Report) -> String {
     if let Some(generator) = &report.generator {
         let made_by = match generator.as_str() {
             "llm" => "an LLM",
+            "person" => "a person",
             other => other,
         };
         parts.push(format!("made by {}", escape(&cut(made_by, 80))));
@@ -130,7 +132,7 @@ fn buttons(version: &str) -> Vec<Value> {
         (
             Decision::Refine,
             "Refine",
-            "Refine: ask for labels where they help most",
+            "Refine: make a better one from labels where they help most",
         ),
         (Decision::Discard, "Discard", "Discard this eval"),
     ];

@@ -6,12 +6,14 @@
 
 mod decision;
 mod explained;
+mod fall;
 mod figures;
 mod job;
 mod making;
 mod message;
 mod picture;
 mod refine;
+mod refinements;
 mod store;
 mod text;
 mod thread;

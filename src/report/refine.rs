@@ -1,4 +1,5 @@
 use super::job::link_of;
+use super::refinements;
 use super::store;
 use super::thread::{Link, refine_message};
 use crate::app::App;
@@ -15,8 +16,8 @@ const LOOKED_AT: i64 = 60;
 /// Traces asked about a request: what a person labels in a few minutes.
 const ASKED: usize = 10;
 
-/// Answers the refinements that people asked for: chooses traces, has them asked about, and says which
-/// in the report's thread.
+/// Answers the refinements that people asked for: chooses traces, has them asked about, says which in the report's
+/// thread, and when the next version is made: once these are labelled, or at once where people have said of a miss why.
 pub async fn answer_refinements(
     app: &App,
     workspace: &Workspace,
@@ -37,18 +38,28 @@ async fn answer(
     slack: &SlackConnection,
     subject: &str,
 ) -> anyhow::Result<()> {
-    let (version, _) = subject.split_once(':').unwrap_or((subject, ""));
+    let (version, labelled) = subject.rsplit_once(':').unwrap_or((subject, ""));
     let report = outbox::find(&app.db, &workspace.id, Kind::Report, version).await?;
     let Some(report) = report else {
         return Ok(());
     };
-    let chosen = choose(app, workspace, &VersionId::from(version)).await?;
+    let version = VersionId::from(version);
+    let chosen = choose(app, workspace, &version).await?;
+    let waits = match has_explained_misses(app, workspace, &version).await? {
+        true => 0,
+        false => chosen.len(),
+    };
+    // Before the answer, which is the last that is looked at again after a crash.
+    if let Ok(labelled) = labelled.parse::<i64>() {
+        let due = labelled + waits as i64;
+        refinements::decide_due(&app.db, &workspace.id, &version, labelled, due).await?;
+    }
     let mut links: Vec<Link> = Vec::new();
     for (trace, _) in &chosen {
         label::ask_for(&app.db, &workspace.id, trace).await?;
         links.push(link_of(app, workspace, slack, trace).await?);
     }
-    let message = refine_message(&links, &reasons(&chosen));
+    let message = refine_message(&links, &reasons(&chosen), waits);
     outbox::post_once(
         app,
         workspace,
@@ -60,7 +71,28 @@ async fn answer(
     )
     .await?;
     app.jobs.push(&workspace.id, Work::PostCards).await;
+    app.jobs.push(&workspace.id, Work::RefineEvals).await;
     Ok(())
+}
+
+/// Whether people have said why, of a labelled trace that the version gets wrong: then there is something to learn from
+/// now.
+async fn has_explained_misses(
+    app: &App,
+    workspace: &Workspace,
+    version: &VersionId,
+) -> anyhow::Result<bool> {
+    let outcomes = store::outcomes(&app.db, &workspace.id, version).await?;
+    let labels = all_labels(&app.db, &workspace.id).await?;
+    Ok(labels.iter().any(|labels| {
+        let said = outcomes
+            .get(&labels.trace)
+            .and_then(|outcome| outcome.verdict?.class());
+        let is_miss = said
+            .zip(labels.class())
+            .is_some_and(|(said, label)| said != label);
+        is_miss && labels.votes.iter().any(|vote| vote.comment.is_some())
+    }))
 }
 
 /// Why a label on a trace helps, the most helpful first.

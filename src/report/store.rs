@@ -418,6 +418,29 @@ pub async fn wanted_refinements(db: &Db, workspace: &WorkspaceId) -> sqlx::Resul
     rows.iter().map(|row| row.try_get("subject_id")).collect()
 }
 
+/// The versions that score new traces.
+pub async fn deployed(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<VersionId>> {
+    let rows =
+        sqlx::query("select id from eval_versions where workspace_id = $1 and state = 'deployed'")
+            .bind(workspace.as_str())
+            .fetch_all(db.pool())
+            .await?;
+    let read = |row: &AnyRow| row.try_get::<String, _>("id").map(VersionId::from);
+    rows.iter().map(read).collect()
+}
+
+/// Traces that people were asked about because of what a version says of them.
+pub async fn picked(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<BTreeSet<TraceId>> {
+    let rows = sqlx::query(
+        "select id from traces where workspace_id = $1 and asked = 1 and ask_probability is null",
+    )
+    .bind(workspace.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    let read = |row: &AnyRow| row.try_get::<String, _>("id").map(TraceId::from);
+    rows.iter().map(read).collect()
+}
+
 /// The newest complete traces that nobody has labelled.
 pub async fn unlabelled(
     db: &Db,

@@ -1,9 +1,11 @@
 use serde_json::Value;
 
 use super::explained::Quoted;
-use super::words::counted;
+use super::refinements::Fallen;
+use super::words::{self, counted};
 use crate::domain::{EvalSource, Thumb, TraceId, Verdict, one_line};
 use crate::slack::{Message, Posted, SECTION_MAX, context, cut, escape, preformatted, section};
+use crate::stats::wilson;
 
 /// Slack refuses a message whose blocks hold too much text together; four sections' worth passes.
 const PIECES_A_MESSAGE: usize = 4;
@@ -14,6 +16,7 @@ pub const MISSES_SHOWN: usize = 10;
 const QUESTION_MAX: usize = 160;
 const REASON_MAX: usize = 240;
 const COMMENT_MAX: usize = 160;
+const KEPT_MAX: usize = 1_000;
 /// A longer address is left out rather than cut.
 const URL_MAX: usize = 400;
 
@@ -171,8 +174,8 @@ fn miss(miss: &Miss) -> Value {
     section(&lines.join("\n"))
 }
 
-/// Which traces to label next, and why those: `(how many, why)`.
-pub fn refine_message(links: &[Link], reasons: &[(usize, &str)]) -> Message {
+/// Which traces to label next, and why those: `(how many, why)`; the next version waits for so many labels.
+pub fn refine_message(links: &[Link], reasons: &[(usize, &str)], waits: usize) -> Message {
     let title = match links.len() {
         0 => "Every trace is labelled already. New traces bring new cards.".to_owned(),
         n => format!("Labels on {} would help most.", counted(n as f64, "trace")),
@@ -190,9 +193,45 @@ pub fn refine_message(links: &[Link], reasons: &[(usize, &str)]) -> Message {
         let when = "cards that are not in the channel yet are posted next";
         blocks.push(context(&format!("{} · {when}", why.join(" · "))));
     }
+    let next = match waits {
+        0 => "The next version is being made now, from the labels and comments there are.",
+        _ => "The next version is made once so many more traces are labelled.",
+    };
+    blocks.push(context(next));
     Message {
         text: title,
         blocks,
+        metadata: None,
+    }
+}
+
+/// A deployed version agrees with people less often than its report said.
+pub fn fallen_message(fallen: &Fallen) -> Message {
+    let (agreed, judged) = (fallen.agreed as f64, fallen.judged as f64);
+    let share = Some(agreed / judged).filter(|_| judged > 0.0);
+    let interval = wilson(agreed, judged).map_or_else(String::new, |interval| {
+        format!(" (95 % interval {})", words::percents(interval))
+    });
+    let text = format!(
+        "*The deployed eval's figures fell.* It agrees with people on {}{interval} of {}; its report said at least {}.\nA \
+         refinement is being made; it will be offered if it does better on the same labels.",
+        words::percent(share),
+        counted(judged, "freshly labelled trace"),
+        words::percent(Some(fallen.promised)),
+    );
+    Message {
+        text: "The deployed eval's figures fell".to_owned(),
+        blocks: vec![section(&text)],
+        metadata: None,
+    }
+}
+
+/// A refinement made no version.
+pub fn kept_message(reason: &str) -> Message {
+    let reason = escape(&cut(&one_line(reason), KEPT_MAX));
+    Message {
+        text: "The eval stays as it is".to_owned(),
+        blocks: vec![section(&format!("*The eval stays as it is.* {reason}"))],
         metadata: None,
     }
 }

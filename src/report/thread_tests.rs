@@ -149,7 +149,7 @@ fn a_refinement_says_which_traces_and_why_those() {
     ];
     let mut unknown = link(" \n");
     (unknown.langfuse, unknown.slack) = (None, None);
-    let message = refine_message(&[link("a < b?"), unknown, link("c")], &reasons);
+    let message = refine_message(&[link("a < b?"), unknown, link("c")], &reasons, 3);
     insta::assert_snapshot!(to_string_pretty(&message).unwrap(), @r#"
     {
       "text": "Labels on 3 traces would help most.",
@@ -187,11 +187,47 @@ fn a_refinement_says_which_traces_and_why_those() {
               "verbatim": true
             }
           ]
+        },
+        {
+          "type": "context",
+          "elements": [
+            {
+              "type": "mrkdwn",
+              "text": "The next version is made once so many more traces are labelled.",
+              "verbatim": true
+            }
+          ]
         }
       ]
     }
     "#);
-    insta::assert_snapshot!(refine_message(&[], &[]).text, @"Every trace is labelled already. New traces bring new cards.");
+    insta::assert_snapshot!(refine_message(&[], &[], 0).text, @"Every trace is labelled already. New traces bring new cards.");
+}
+
+#[test]
+fn a_fall_says_its_n_and_interval_and_what_was_promised() {
+    let fallen = Fallen {
+        agreed: 4,
+        judged: 12,
+        promised: 0.79,
+    };
+    let message = fallen_message(&fallen);
+    insta::assert_snapshot!(message.blocks[0]["text"]["text"].as_str().unwrap(), @"
+    *The deployed eval's figures fell.* It agrees with people on 33 % (95 % interval 14–61 %) of 12 freshly labelled traces; its report said at least 79 %.
+    A refinement is being made; it will be offered if it does better on the same labels.
+    ");
+    assert_within_slacks_limits(&message);
+}
+
+#[test]
+fn why_the_old_one_stays_is_text_whatever_it_says() {
+    let message = kept_message(&format!("<!channel> & {}", "x".repeat(5_000)));
+    let shown = message.blocks[0]["text"]["text"].as_str().unwrap();
+    assert!(
+        shown.starts_with("*The eval stays as it is.* &lt;!channel&gt; &amp; x"),
+        "{shown}"
+    );
+    assert_within_slacks_limits(&message);
 }
 
 #[test]
@@ -242,7 +278,7 @@ proptest! {
         let links: Vec<Link> = (0..MISSES_SHOWN).map(|_| link()).collect();
         for message in [
             misses_message(&misses, usize::MAX, usize::MAX),
-            refine_message(&links, &[(10, "of the newest")]),
+            refine_message(&links, &[(10, "of the newest")], 10),
         ] {
             assert_within_slacks_limits(&message);
             prop_assert!(has_only_our_links(&message));

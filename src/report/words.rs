@@ -161,6 +161,14 @@ pub fn notes(report: &Report) -> Vec<String> {
         );
     }
     let making = report.making.as_ref();
+    let descent = making.and_then(|making| making.descent.as_ref());
+    if report.headline.is_none() && descent.is_some_and(|descent| descent.versus.is_some()) {
+        notes.push(
+            "Chosen: the labels kept back decided between it and the version before, so they test it no more; labels that are \
+             given from now on do."
+                .to_owned(),
+        );
+    }
     notes.extend(
         making
             .into_iter()

@@ -6,6 +6,7 @@
 mod alpha;
 mod bootstrap;
 mod confusion;
+mod fall;
 mod interval;
 mod kappa;
 mod paired;
@@ -13,6 +14,7 @@ mod paired;
 pub use alpha::krippendorff_alpha;
 pub use bootstrap::kappa_interval;
 pub use confusion::Confusion;
+pub use fall::has_fallen;
 pub use interval::{Interval, clopper_pearson, wilson};
 pub use kappa::cohen_kappa;
 pub use paired::Paired;

@@ -110,3 +110,20 @@ fn joined(labels: TraceLabels, row: &AnyRow) -> anyhow::Result<LabelledTrace> {
         votes: labels.votes,
     })
 }
+
+/// The newest complete traces of a workspace, schema version 1 as JSON.
+pub async fn newest_payloads(
+    db: &Db,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(
+        "select payload from traces where workspace_id = $1 and complete = 1
+         order by started_at_ms desc, id limit $2",
+    )
+    .bind(workspace.as_str())
+    .bind(limit)
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(|row| row.try_get("payload")).collect()
+}

@@ -14,6 +14,7 @@ mod llm;
 mod llm_standin;
 mod migrations;
 mod receipts;
+mod refinement;
 mod refusals;
 mod sandbox;
 mod sdk_langfuse;

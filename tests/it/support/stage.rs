@@ -51,6 +51,16 @@ pub struct Running {
 }
 
 impl Running {
+    /// Runs a service that is built.
+    pub fn of(service: app::Service) -> Self {
+        let app = service.app.clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(service.run(async {
+            let _ = stopped.await;
+        }));
+        Self { app, stop, ended }
+    }
+
     /// Asks it to stop as SIGTERM would, and waits for the end.
     pub async fn stop(self) {
         drop(self.stop);
@@ -187,13 +197,7 @@ impl Stage {
     /// Starts the service in this process.
     pub async fn start(&self) -> Running {
         let service = app::build(self.config()).await;
-        let service = service.expect("the service builds");
-        let app = service.app.clone();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let ended = tokio::spawn(service.run(async {
-            let _ = stopped.await;
-        }));
-        Running { app, stop, ended }
+        Running::of(service.expect("the service builds"))
     }
 
     /// Starts the service as a process of its own.

@@ -1,0 +1,100 @@
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+
+use super::terminal::say;
+use super::{Failure, eval, input};
+use crate::config::{self, Environment};
+use crate::domain::{EvalSource, Outcome, WorkspaceId};
+use crate::generate::{self, Submitted};
+use crate::sandbox::Sandbox;
+use crate::store::{Db, embedded_path, newest_payloads, with_session};
+
+/// Traces that a source is tried on before it becomes a version.
+const TRIED_ON: i64 = 5;
+
+/// `iofold eval submit`: a file becomes the next version of an eval in the service's database.
+pub fn submit(environment: &Environment, arguments: &super::Submit) -> Result<(), Failure> {
+    let source = input::eval_file(&arguments.eval_file)?;
+    let url = config::database_url(environment).map_err(|error| Failure::Usage(error.into()))?;
+    if embedded_path(&url).is_some_and(|path| !Path::new(path).exists()) {
+        let missing = "there is no database yet: start the service first, or name its database in DATABASE_URL";
+        return Err(Failure::Usage(anyhow!(missing)));
+    }
+    let sandbox = eval::sandbox(environment)?;
+    let runtime = eval::runtime()?;
+    let workspace = WorkspaceId::from(arguments.workspace.as_str());
+    let submitted = runtime.block_on(async {
+        let db = Db::connect(&url).await?;
+        let traces = traces(&db, &workspace, &source, sandbox.limits().trace_bytes)
+            .await
+            .context(
+                "the database can't be used (`iofold serve` brings an older one up to date)",
+            )?;
+        refuse(&sandbox, &source, traces)?;
+        Ok::<_, Failure>(generate::submit(&db, &workspace, &arguments.eval, &source).await?)
+    })?;
+    told(submitted)
+}
+
+/// The newest traces, as the eval would be given them.
+async fn traces(
+    db: &Db,
+    workspace: &WorkspaceId,
+    source: &EvalSource,
+    limit_bytes: usize,
+) -> sqlx::Result<Vec<String>> {
+    let mut traces = newest_payloads(db, workspace, TRIED_ON).await?;
+    if source.reads_session() {
+        for trace in &mut traces {
+            let session = with_session(db, workspace, trace, limit_bytes).await?;
+            *trace = session.to_json();
+        }
+    }
+    Ok(traces)
+}
+
+/// Refuses what is no eval, by what it does on traces of the workspace, or on an empty one where there are none.
+fn refuse(sandbox: &Sandbox, source: &EvalSource, mut traces: Vec<String>) -> Result<(), Failure> {
+    let is_blank = traces.is_empty();
+    if is_blank {
+        traces.push("{}".to_owned());
+    }
+    let outcomes = traces
+        .iter()
+        .map(|trace| sandbox.evaluate(source.as_str(), trace));
+    let outcomes: Vec<Outcome> = outcomes.collect();
+    if let Some(error) = outcomes.iter().find_map(Outcome::host_failure) {
+        return Err(Failure::Host(anyhow!("the sandbox host failed: {error}")));
+    }
+    match generate::fault(&outcomes, is_blank) {
+        None => Ok(()),
+        Some(error) => Err(Failure::Data(anyhow!(
+            "this can't become a version: {} ({})",
+            error.message,
+            error.kind.as_str()
+        ))),
+    }
+}
+
+fn told(submitted: Submitted) -> Result<(), Failure> {
+    match submitted {
+        Submitted::New { version, parent } => {
+            let after = parent.map_or_else(String::new, |parent| format!(", after {parent}"));
+            say(&format!(
+                "Version {version} is recorded{after}. The service tests it, and its report comes in the channel."
+            ))
+        }
+        Submitted::Known(version) => say(&format!(
+            "Nothing changes: version {version} has this very source."
+        )),
+        Submitted::NoSuchEval(there) => Err(Failure::Usage(anyhow!(
+            "there is no eval of that name; there are: {}",
+            there.join(", ")
+        ))),
+        Submitted::NoSuchWorkspace(there) => Err(Failure::Usage(anyhow!(
+            "there is no workspace of that name; there are: {}",
+            there.join(", ")
+        ))),
+    }
+}

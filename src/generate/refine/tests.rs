@@ -1,0 +1,182 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{EvalSource, LabelledTrace, Outcome, Thumb, Verdict};
+use crate::generate::Making;
+use crate::generate::written::Effort;
+use crate::generate::written::tests::{labelled, nobody, run_one, trace};
+use crate::llm::Usage;
+use crate::stats::Paired;
+
+const PASSES_ALL: &str =
+    "\"\"\"All are good.\"\"\"\n\n\ndef evaluate(trace):\n    return True, \"\"\n";
+
+/// 👍 where a source is cited.
+fn cited(count: usize) -> Vec<LabelledTrace> {
+    let one = |id: usize| match id % 2 {
+        0 => labelled(
+            id,
+            Thumb::Up,
+            trace(id, "Who?", "Ada, according to her notes."),
+        ),
+        _ => labelled(id, Thumb::Down, trace(id, "Who?", "I have no idea, sorry.")),
+    };
+    (0..count).map(one).collect()
+}
+
+/// In the real guest.
+fn in_the_guest(source: &EvalSource, traces: &[String]) -> anyhow::Result<Vec<Outcome>> {
+    let each = traces.iter().map(|trace| run_one(source, trace, nobody));
+    Ok(each.collect())
+}
+
+/// Says pass of everything if its source says so, else fail.
+fn of_one_mind(source: &EvalSource, traces: &[String]) -> anyhow::Result<Vec<Outcome>> {
+    let verdict = match source.as_str() {
+        "pass" => Verdict::Pass,
+        _ => Verdict::Fail,
+    };
+    let outcome = || Outcome {
+        result: Ok((verdict, String::new())),
+        printed: String::new(),
+        fuel: 0,
+        duration_us: 0,
+    };
+    Ok(traces.iter().map(|_| outcome()).collect())
+}
+
+type Run = fn(&EvalSource, &[String]) -> anyhow::Result<Vec<Outcome>>;
+
+fn with_order<T>(labels: &[LabelledTrace], run: Run, act: impl FnOnce(Order<'_>) -> T) -> T {
+    act(Order {
+        eval: &"good_answer".into(),
+        labels,
+        unlabelled: &[],
+        which: Which::Auto,
+        writer: None,
+        used: &Usage::default,
+        run: &run,
+        from: None,
+        effort: Effort::default(),
+        progress: &|_| {},
+    })
+}
+
+fn by_rules(labels: &[LabelledTrace], from: &EvalSource, seen: &BTreeSet<String>) -> Made {
+    with_order(labels, in_the_guest, |order| refine(order, from, seen)).unwrap()
+}
+
+fn ids(labels: &[LabelledTrace]) -> BTreeSet<String> {
+    labels.iter().map(|label| label.id.clone()).collect()
+}
+
+#[track_caller]
+fn reason(made: Made) -> String {
+    match made {
+        Made::NotYet(not_yet) => not_yet.reason,
+        Made::Offer(offer) => panic!("{offer:?}"),
+    }
+}
+
+#[test]
+fn better_rules_are_offered_with_what_changed_and_judged_on_what_the_old_ones_had_not_seen() {
+    let (labels, from) = (cited(24), EvalSource::new(PASSES_ALL));
+    let Made::Offer(offer) = by_rules(&labels, &from, &ids(&labels[..10])) else {
+        panic!("there are better ones");
+    };
+    let descent = offer.making.descent.expect("it is a next version");
+    assert!(descent.changes[0].starts_with("Its criterion was: All are good. It is now: "));
+    let versus = descent.versus.expect("they are compared");
+    assert_eq!(
+        (versus.compared.n, versus.old_right, versus.new_right),
+        (14, 7, 14)
+    );
+    assert!(versus.cross_validated && versus.seen_before == 0);
+    let same = by_rules(&labels, &offer.source, &BTreeSet::new());
+    assert_eq!(reason(same), "The labels lead to the same eval again.");
+}
+
+#[test]
+fn labels_that_the_old_one_has_seen_prove_no_rules_better() {
+    let (labels, from) = (cited(24), EvalSource::new(PASSES_ALL));
+    let kept = reason(by_rules(&labels, &from, &ids(&labels)));
+    assert!(kept.contains("Every label took part"), "{kept}");
+}
+
+/// An offer of the LLM's, written from the first `shown` labels.
+fn written(source: &str, labels: &[LabelledTrace], shown: usize) -> Offer {
+    Offer {
+        source: EvalSource::new(source),
+        criterion: String::new(),
+        candidates_tried: 1,
+        cross_validation: None,
+        changes: Vec::new(),
+        seen: ids(&labels[..shown]).into_iter().collect(),
+        making: Making {
+            generator: Maker::Llm,
+            ..Making::by_rules()
+        },
+    }
+}
+
+#[test]
+fn labels_kept_back_decide_and_are_seen_from_then_on() {
+    let labels = cited(10);
+    let from = EvalSource::new("fail");
+    let compare = |seen: &BTreeSet<String>| {
+        let mut offer = written("pass", &labels, 6);
+        let versus = with_order(&labels, of_one_mind, |order| {
+            compare::held_out(&order, &mut offer, &from, seen)
+        });
+        (versus.unwrap().expect("four are kept back"), offer)
+    };
+    let (versus, offer) = compare(&ids(&labels[..8]));
+    assert_eq!((versus.compared.n, versus.seen_before), (2, 0));
+    assert_eq!(offer.seen.len(), 8, "two of four have decided");
+    let (versus, offer) = compare(&ids(&labels));
+    assert_eq!(
+        (versus.compared.n, versus.seen_before),
+        (4, 4),
+        "there are no others"
+    );
+    assert_eq!(offer.seen.len(), 10);
+}
+
+#[test]
+fn without_a_label_kept_back_nothing_decides() {
+    let labels = cited(4);
+    let mut offer = written("pass", &labels, 4);
+    let versus = with_order(&labels, of_one_mind, |order| {
+        compare::held_out(
+            &order,
+            &mut offer,
+            &EvalSource::new("fail"),
+            &BTreeSet::new(),
+        )
+    });
+    assert_eq!(versus.unwrap(), None);
+}
+
+#[test]
+fn how_two_versions_compare_reads_as_a_sentence() {
+    let paired = Paired {
+        both: 7,
+        wins: 3,
+        losses: 1,
+        neither: 1,
+    };
+    insta::assert_snapshot!(Versus::new(paired, false, 5).sentence(), @"On 12 labels that it was not made from, the new version is right on 10 and the one before on 8: only the new one on 3, only the one before on 1. The one before had seen 5 of them.");
+}
+
+proptest! {
+    #[test]
+    fn only_more_wins_than_losses_make_it_better(
+        both in 0..50_u64, wins in 0..50_u64, losses in 0..50_u64, neither in 0..50_u64,
+    ) {
+        let paired = Paired { both, wins, losses, neither };
+        let versus = Versus::new(paired, true, 0);
+        prop_assert_eq!(versus.is_better(), versus.new_right > versus.old_right);
+        let json = serde_json::to_string(&versus).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Versus>(&json).unwrap(), versus);
+    }
+}
