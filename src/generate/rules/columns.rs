@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
+use super::constraints::{Asked, Checked};
 use super::json::{Kind, Shape};
 use super::measure::{Claim, Format, Match, Measure, Scale};
 use super::predicate::Predicate;
@@ -96,6 +97,7 @@ impl Column {
 // Prices, in labels: a relation is preferred to anything else that separates three labels more, and then a kind of
 // answer to a phrase. That large a step keeps the many other measures from hiding the few relations in shuffled labels.
 const RELATION: f64 = 0.0;
+const FAMILY: f64 = 0.3;
 const KIND: f64 = 3.7;
 const SIZE: f64 = 4.2;
 const PHRASE: f64 = 5.2;
@@ -208,9 +210,9 @@ fn relations(readings: &[Reading<'_>]) -> Vec<Column> {
     let matching = fields
         .into_iter()
         .flat_map(|field| to_references(readings, field));
-    let form = [Measure::Format(Format::Json), Measure::Constraints]
-        .map(|measure| column(readings, measure, RELATION, Some(Class::Fail)));
-    grounded.chain(matching).chain(form).collect()
+    let json = Measure::Format(Format::Json);
+    let form = column(readings, json, RELATION, Some(Class::Fail));
+    grounded.chain(matching).chain([form]).collect()
 }
 
 /// The claims that a source has, and those that it lacks.
@@ -344,8 +346,32 @@ fn phrase_column(phrase: String, traces: &[usize], count: usize) -> Column {
 static SHOWN_FIELD: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#""([A-Za-z_][A-Za-z0-9_ -]{0,39})" *:"#));
 
-/// JSON with the fields that the passing answers among `training` share: learnt from labels, so anew for each fold.
+/// What `training` asks of the form of an answer: learnt from it, so anew for each fold.
 pub fn format_columns(readings: &[Reading<'_>], training: Training<'_>) -> Vec<Column> {
+    let mut all = constraint_columns(readings, training);
+    all.extend(json_columns(readings, training));
+    all.retain(|column| worth_trying(&column.values));
+    all
+}
+
+/// The constraints that the requests among `training` state.
+fn constraint_columns(readings: &[Reading<'_>], training: Training<'_>) -> Vec<Column> {
+    let checked: Vec<Checked> = training
+        .iter()
+        .map(|(index, ..)| readings[*index].constraints)
+        .collect();
+    let asked = Asked::of(&checked).into_iter();
+    asked
+        .map(|asked| {
+            let price = asked.family.map_or(RELATION, |_| FAMILY);
+            let measure = Measure::Constraints(asked);
+            column(readings, measure, price, Some(Class::Fail))
+        })
+        .collect()
+}
+
+/// JSON with the fields that the passing answers among `training` share.
+fn json_columns(readings: &[Reading<'_>], training: Training<'_>) -> Vec<Column> {
     let passing = training
         .iter()
         .filter(|(_, class, _)| *class == Class::Pass);
@@ -367,10 +393,10 @@ pub fn format_columns(readings: &[Reading<'_>], training: Training<'_>) -> Vec<C
     if objects.iter().all(|fields| fields.len() == shared.len()) {
         formats.push((Format::ExactFields(shared), price - 0.05));
     }
-    let made = formats
+    formats
         .into_iter()
-        .map(|(format, price)| column(readings, Measure::Format(format), price, Some(Class::Fail)));
-    made.filter(|column| worth_trying(&column.values)).collect()
+        .map(|(format, price)| column(readings, Measure::Format(format), price, Some(Class::Fail)))
+        .collect()
 }
 
 fn fields_of<'r>(reading: &'r Reading<'_>) -> Option<&'r BTreeMap<String, Kind>> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-use super::constraints;
+use super::constraints::Asked;
 use super::json::{Kind, Shape};
 use super::predicate::Predicate;
 use super::reading::{Reading, Source, failed};
@@ -81,7 +81,7 @@ pub enum Measure {
     /// What steps were taken, and in which order.
     Trajectory(Trajectory),
     /// Whether the answer follows the constraints that the request states.
-    Constraints,
+    Constraints(Asked),
     /// What a predicate that somebody else wrote says; known only where it was run.
     Written(Arc<Predicate>),
 }
@@ -113,13 +113,15 @@ impl Measure {
         self.scale() == Scale::Count
     }
 
-    /// Whether the two can't stand in one eval: they are the same, or would need one name for two texts.
+    /// Whether the two can't stand in one eval: they are the same, would need one name for two texts, or fill a page.
     pub fn clashes(&self, other: &Self) -> bool {
         let alike = match (self, other) {
             (Self::Trajectory(one), Self::Trajectory(another)) => one.is_like(another),
             (Self::Says(_), Self::Says(_))
             | (Self::Uses(_), Self::Uses(_))
-            | (Self::Format(_), Self::Format(_)) => true,
+            | (Self::Format(_), Self::Format(_))
+            | (Self::Constraints(_), _)
+            | (_, Self::Constraints(_)) => true,
             _ => false,
         };
         let fields = self.field().zip(other.field());
@@ -183,7 +185,7 @@ impl Measure {
                     .any(|call| call.name == *tool),
             )),
             Self::Trajectory(step) => Some(step.value(reading.trace) as f64),
-            Self::Constraints => Some(flag(constraints::followed(reading.trace))),
+            Self::Constraints(asked) => Some(flag(asked.is_followed(reading.constraints))),
             Self::Written(predicate) => reading.written.get(&predicate.name).copied().map(flag),
         }
     }

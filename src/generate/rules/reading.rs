@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::constraints::{self, Checked};
 use super::json::{self, Shape};
 use super::text::{key_words, names, numbers, text_of, words};
 use crate::domain::{ToolCall, Trace};
@@ -83,6 +84,7 @@ pub struct Reading<'a> {
     pub names: Vec<String>,
     pub shape: Option<Shape>,
     pub fenced: bool,
+    pub constraints: Checked,
     pub sources: BTreeMap<Source, Material>,
     /// The texts of each metadata field that has some, as [`key_words`].
     pub references: BTreeMap<String, Vec<Vec<String>>>,
@@ -94,10 +96,12 @@ impl<'a> Reading<'a> {
     /// Takes `trace` apart.
     pub fn new(trace: &'a Trace) -> Self {
         let answer = trace.output_text.as_str();
+        let lower_answer = answer.to_lowercase();
         Self {
             trace,
             answer,
-            lower_answer: answer.to_lowercase(),
+            constraints: constraints::check(&trace.input_text, answer, &lower_answer),
+            lower_answer,
             words: words(answer),
             key_words: key_words(answer),
             numbers: numbers(answer),

@@ -95,7 +95,7 @@ pub fn spoken(measure: &Measure) -> Spoken {
         Measure::FailedCalls => failed_calls(),
         Measure::Uses(tool) => uses(tool),
         Measure::Trajectory(step) => trajectory::spoken(step),
-        Measure::Constraints => constraints::spoken(),
+        Measure::Constraints(asked) => constraints::spoken(*asked),
         Measure::Written(predicate) => predicate.spoken(),
     }
 }
