@@ -7,9 +7,9 @@ use regex::Regex;
 
 use super::constraints::{Asked, Checked};
 use super::json::{Kind, Shape};
-use super::measure::{Claim, Format, Match, Measure, Scale};
+use super::measure::{Claim, Format, Match, Measure, Passage, Scale};
 use super::predicate::Predicate;
-use super::reading::{Reading, Source};
+use super::reading::{COPIED_RUNS, Reading, Source};
 use super::search::Training;
 use super::text::pattern;
 use super::trajectory::{NAMELESS, Trajectory, known_tools};
@@ -149,6 +149,7 @@ fn roundest(low: u64, high: u64) -> u64 {
 pub fn columns(readings: &[Reading<'_>]) -> Vec<Column> {
     let mut all = relations(readings);
     all.extend(wording(readings));
+    all.extend(faults(readings));
     all.extend(sizes(readings));
     all.extend(steps(readings));
     all.extend(phrases(readings));
@@ -173,6 +174,18 @@ fn wording(readings: &[Reading<'_>]) -> Vec<Column> {
         .chain(endings)
         .map(|(measure, price, low_is)| column(readings, measure, price, low_is))
         .collect()
+}
+
+/// What is wrong with an answer whatever it is about.
+fn faults(readings: &[Reading<'_>]) -> Vec<Column> {
+    [
+        Measure::RepeatedSentences,
+        Measure::Repetition,
+        Measure::OtherLanguage,
+        Measure::Unclosed,
+    ]
+    .map(|measure| column(readings, measure, KIND, Some(Class::Pass)))
+    .into()
 }
 
 fn sizes(readings: &[Reading<'_>]) -> Vec<Column> {
@@ -215,7 +228,7 @@ fn relations(readings: &[Reading<'_>]) -> Vec<Column> {
     grounded.chain(matching).chain([form]).collect()
 }
 
-/// The claims that a source has, and those that it lacks.
+/// The claims that a source has, those that it lacks, and what the answer copies from it.
 fn to_source(readings: &[Reading<'_>], source: &Source) -> Vec<Column> {
     let near = if *source == Source::Request {
         KIND
@@ -235,7 +248,16 @@ fn to_source(readings: &[Reading<'_>], source: &Source) -> Vec<Column> {
             column(readings, missing, price + 1.0, Some(Class::Pass)),
         ]
     };
-    claims.into_iter().flat_map(both).collect()
+    let passages = [Passage::Quotation, Passage::Link].map(|passage| {
+        let invented = Measure::Invented(passage, source.clone());
+        column(readings, invented, near + 1.3, Some(Class::Pass))
+    });
+    let copied = COPIED_RUNS.map(|length| {
+        let copies = Measure::Copies(source.clone(), length);
+        column(readings, copies, SIZE, None)
+    });
+    let claimed = claims.into_iter().flat_map(both);
+    claimed.chain(passages).chain(copied).collect()
 }
 
 /// The answer against the references in a field of the metadata.

@@ -112,7 +112,8 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
 fn evaluate(fragments: &[Fragment], when_met: Class) -> String {
     let mut lines = vec!["def evaluate(trace):".to_owned()];
     for fragment in fragments {
-        lines.extend(fragment.setup.iter().map(|line| format!("    {line}")));
+        let said = if fragments.len() == 1 { 2 } else { 1 };
+        lines.extend(setup(fragment, &fragment.reasons[..said]));
         if let Some((test, reason)) = &fragment.undefined {
             lines.push(format!("    if {test}:"));
             lines.push(return_pair(8, "None", reason));
@@ -126,6 +127,21 @@ fn evaluate(fragments: &[Fragment], when_met: Class) -> String {
         &otherwise(fragments, when_met),
     ));
     lines.join("\n")
+}
+
+/// The lines before the test, without those that only a reason that is not said needs.
+fn setup(fragment: &Fragment, reasons: &[String]) -> Vec<String> {
+    let is_needed = |at: usize| {
+        let line = &fragment.setup[at];
+        let name = line.split(" = ").next().unwrap_or(line);
+        let later = fragment.setup[at + 1..].iter();
+        let mut texts = later.chain(reasons).chain([&fragment.test]);
+        name.contains(", ") || texts.any(|text| text.contains(name))
+    };
+    let needed = (0..fragment.setup.len()).filter(|at| is_needed(*at));
+    needed
+        .map(|at| format!("    {}", fragment.setup[at]))
+        .collect()
 }
 
 fn python(class: Class) -> &'static str {

@@ -40,7 +40,7 @@ pub fn fragment(condition: &Condition, when_met: Class) -> Fragment {
         Value::Number {
             expression,
             subject,
-            reason,
+            reasons,
             clause,
         } => {
             let bound = bound(condition, when_met, &subject);
@@ -48,7 +48,13 @@ pub fn fragment(condition: &Condition, when_met: Class) -> Fragment {
             let test = format!("{expression} {} {}", bound.operator, bound.constant);
             let clauses =
                 [true, false].map(|holds| clause(&amount(condition, holds == condition.at_least)));
-            (test, [reason.clone(), reason], clauses)
+            let [high, low] = reasons;
+            let reasons = if condition.at_least {
+                [high, low]
+            } else {
+                [low, high]
+            };
+            (test, reasons, clauses)
         }
     };
     Fragment {

@@ -1,12 +1,13 @@
 //! The small Python functions that an eval is made of. Each has a twin in this crate that must agree with it.
 
-use super::text::{NUMBER_WORDS, STOP_WORDS};
+use super::text::{MIN_PASSAGE_WORDS, NUMBER_WORDS, STOP_WORDS};
 
 /// A function, or a constant that one needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Helper {
     StopWords,
     NumberWords,
+    MinPassageWords,
     TextOf,
     RetrievedText,
     Instructions,
@@ -15,13 +16,19 @@ pub enum Helper {
     ContentWords,
     Numbers,
     Names,
-    ShareFound,
     KeyWords,
     References,
     HasRun,
+    Plain,
     ShareSaid,
     Says,
     HasFailed,
+    SourceTexts,
+    Quotations,
+    Links,
+    Sentences,
+    Runs,
+    Repeated,
 }
 
 impl Helper {
@@ -29,23 +36,38 @@ impl Helper {
     pub fn needs(self) -> &'static [Helper] {
         use Helper::*;
         match self {
+            SourceTexts => &[TextOf],
+            Quotations => &[MinPassageWords, Words],
+            Sentences => &[MinPassageWords, Words],
             RetrievedText | ToolResults | HasFailed => &[TextOf],
             ContentWords => &[StopWords, Words],
             KeyWords => &[NumberWords, Words],
             References => &[TextOf, KeyWords],
-            Says => &[Words, HasRun],
+            Says => &[Plain],
+            Plain => &[Words],
             _ => &[],
         }
     }
 
     /// Whether it is written above the functions.
     pub fn is_constant(self) -> bool {
-        matches!(self, Self::StopWords | Self::NumberWords)
+        matches!(
+            self,
+            Self::StopWords | Self::NumberWords | Self::MinPassageWords
+        )
     }
 
     /// Whether it uses regular expressions.
     pub fn uses_re(self) -> bool {
-        matches!(self, Self::Words | Self::Numbers | Self::Names)
+        matches!(
+            self,
+            Self::Words
+                | Self::Numbers
+                | Self::Names
+                | Self::Quotations
+                | Self::Links
+                | Self::Sentences
+        )
     }
 
     /// Its Python.
@@ -61,13 +83,20 @@ impl Helper {
             Self::ContentWords => CONTENT_WORDS.to_owned(),
             Self::Numbers => NUMBERS.to_owned(),
             Self::Names => NAMES.to_owned(),
-            Self::ShareFound => SHARE_FOUND.to_owned(),
             Self::KeyWords => KEY_WORDS.to_owned(),
             Self::References => REFERENCES.to_owned(),
             Self::HasRun => HAS_RUN.to_owned(),
+            Self::Plain => PLAIN.to_owned(),
             Self::ShareSaid => SHARE_SAID.to_owned(),
             Self::Says => SAYS.to_owned(),
             Self::HasFailed => HAS_FAILED.to_owned(),
+            Self::MinPassageWords => format!("MIN_PASSAGE_WORDS = {MIN_PASSAGE_WORDS}"),
+            Self::SourceTexts => SOURCE_TEXTS.to_owned(),
+            Self::Quotations => QUOTATIONS.to_owned(),
+            Self::Links => LINKS.to_owned(),
+            Self::Sentences => SENTENCES.to_owned(),
+            Self::Runs => RUNS.to_owned(),
+            Self::Repeated => REPEATED.to_owned(),
         }
     }
 }
@@ -119,12 +148,6 @@ const NAMES: &str = r#"def names(text):
     found = re.findall(r"[a-z0-9,;] ([A-Z][a-z]+)", text)
     return [name.lower() for name in found]"#;
 
-const SHARE_FOUND: &str = r#"def share_found(claims, source):
-    """The share of the claims that the source has; None with nothing to compare."""
-    if not claims or not source:
-        return None
-    return sum(claim in source for claim in claims) / len(claims)"#;
-
 const KEY_WORDS: &str = r#"def key_words(text):
     """The words without articles, and with digits for number words."""
     kept = [word for word in words(text) if word not in ("a", "an", "the")]
@@ -139,11 +162,42 @@ const HAS_RUN: &str = r#"def has_run(whole, part):
     return f" {' '.join(part)} " in f" {' '.join(whole)} ""#;
 
 const SHARE_SAID: &str = r#"def share_said(reference, answer):
-    return sum(word in answer for word in reference) / len(reference)"#;
+    return sum(word in answer for word in reference) / max(1, len(reference))"#;
 
 const SAYS: &str = r#"def says(text, phrase):
-    return has_run(words(text), words(phrase))"#;
+    return plain(phrase) in plain(text)"#;
+
+const PLAIN: &str = r#"def plain(text):
+    return f" {' '.join(words(text))} ""#;
 
 const HAS_FAILED: &str = r#"def has_failed(call):
     result = text_of(call["result"]).lower()
     return call["error"] is not None or result.startswith("error")"#;
+
+const SOURCE_TEXTS: &str = r#"def source_texts(trace):
+    """All that the answer was made from."""
+    turns = [turn for turn in trace["messages"] if turn["role"] != "assistant"]
+    steps = [step for step in trace["observations"] if step["type"] == "RETRIEVER"]
+    texts = [turn["content"] for turn in turns] + [step["output"] for step in steps]
+    results = [call["result"] for call in trace["tool_calls"]]
+    return text_of([trace["input_text"], *texts, *results])"#;
+
+const QUOTATIONS: &str = r#"def quotations(text):
+    found = re.findall(r'["“]([^"“”\n]+)["”]', text)
+    return [quote for quote in found if len(words(quote)) >= MIN_PASSAGE_WORDS]"#;
+
+const LINKS: &str = r#"def links(text):
+    found = re.findall(r"https?://[^ \t\r\n<>()\[\]\"'`]+", text)
+    return [link.rstrip(".,;:!?*/") for link in found]"#;
+
+const SENTENCES: &str = r#"def sentences(text):
+    parts = [words(part) for part in re.split(r"[.!?\n]+", text)]
+    return [" ".join(part) for part in parts if len(part) >= MIN_PASSAGE_WORDS]"#;
+
+const RUNS: &str = r#"def runs(said, length):
+    """All runs of so many words."""
+    starts = range(len(said) - length + 1)
+    return [" ".join(said[start : start + length]) for start in starts]"#;
+
+const REPEATED: &str = r#"def repeated(parts):
+    return [part for part, count in collections.Counter(parts).items() if count > 1]"#;

@@ -5,10 +5,11 @@ use std::sync::{Arc, LazyLock};
 
 use super::constraints::Asked;
 use super::json::{Kind, Shape};
+use super::language;
 use super::predicate::Predicate;
-use super::reading::{Reading, Source, failed};
+use super::reading::{Material, Reading, Source, failed};
 use super::search::opposite;
-use super::text::{has_run, is_content, strip, words};
+use super::text::{has_run, is_content, repeated, sentences, strip, unclosed, words};
 use super::trajectory::Trajectory;
 use super::vocabulary::{Ending, Pattern, PhraseList};
 use crate::domain::{Class, Verdict};
@@ -19,6 +20,13 @@ pub enum Claim {
     Words,
     Numbers,
     Names,
+}
+
+/// What an answer must not make up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Passage {
+    Quotation,
+    Link,
 }
 
 /// How an answer is compared with references.
@@ -52,6 +60,10 @@ pub enum Measure {
     Share(Claim, Source),
     /// How many different claims of the answer a source lacks.
     Missing(Claim, Source),
+    /// How many different passages of the answer a source lacks.
+    Invented(Passage, Source),
+    /// Whether the answer has so many words in a row from a source.
+    Copies(Source, usize),
     /// The answer against the references in a field of the metadata; undefined without references.
     Reference(String, Match),
     /// Whether the answer is JSON of a format, one surrounding code fence allowed.
@@ -72,6 +84,14 @@ pub enum Measure {
     Characters,
     /// Different words by all words; undefined without words.
     Variety,
+    /// Sentences or lines that the answer has more than once.
+    RepeatedSentences,
+    /// The share of the answer's runs of three words that it has had before.
+    Repetition,
+    /// Whether the answer is in another language than the request, where both can be told.
+    OtherLanguage,
+    /// Whether the answer opens a code fence or a bracket that it does not close.
+    Unclosed,
     /// Tool calls in the trace.
     ToolCalls,
     /// Tool calls that went wrong.
@@ -94,15 +114,22 @@ pub enum Scale {
     Share,
 }
 
+/// What an eval's own conditions may take of its 60 lines: the rest is criterion, `words`, and what stands around.
+///
+/// Three conditions fit where of each two the longer and twice the shorter do.
+const PAGE_LINES: usize = 48;
+
 impl Measure {
     /// What kind of number [`Self::value`] is.
     pub fn scale(&self) -> Scale {
         match self {
-            Self::Share(..) | Self::Variety | Self::Reference(_, Match::Best | Match::Covered) => {
-                Scale::Share
-            }
-            Self::Missing(..) | Self::Pattern(_) | Self::Words | Self::Characters => Scale::Count,
-            Self::ToolCalls | Self::FailedCalls => Scale::Count,
+            Self::Share(..)
+            | Self::Variety
+            | Self::Repetition
+            | Self::Reference(_, Match::Best | Match::Covered) => Scale::Share,
+            Self::Missing(..) | Self::Invented(..) => Scale::Count,
+            Self::Pattern(_) | Self::Words | Self::Characters => Scale::Count,
+            Self::RepeatedSentences | Self::ToolCalls | Self::FailedCalls => Scale::Count,
             Self::Trajectory(step) if step.counts() => Scale::Count,
             _ => Scale::Flag,
         }
@@ -113,27 +140,54 @@ impl Measure {
         self.scale() == Scale::Count
     }
 
-    /// Whether the two can't stand in one eval: they are the same, would need one name for two texts, or fill a page.
+    /// Whether the two can't stand in one eval: they are the same, would need one name for two texts, or more than a page.
     pub fn clashes(&self, other: &Self) -> bool {
         let alike = match (self, other) {
             (Self::Trajectory(one), Self::Trajectory(another)) => one.is_like(another),
             (Self::Says(_), Self::Says(_))
             | (Self::Uses(_), Self::Uses(_))
-            | (Self::Format(_), Self::Format(_))
-            | (Self::Constraints(_), _)
-            | (_, Self::Constraints(_)) => true,
+            | (Self::Copies(..), Self::Copies(..))
+            | (Self::Format(_), Self::Format(_)) => true,
             _ => false,
         };
         let fields = self.field().zip(other.field());
-        self == other || alike || fields.is_some_and(|(one, another)| one != another)
+        let (shorter, longer) = (
+            self.lines().min(other.lines()),
+            self.lines().max(other.lines()),
+        );
+        self == other
+            || alike
+            || fields.is_some_and(|(one, another)| one != another)
+            || longer + 2 * shorter > PAGE_LINES
+    }
+
+    /// The lines that it adds to an eval, at most; what nearly all evals have is not counted.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Constraints(_) => PAGE_LINES,
+            Self::OtherLanguage => 37,
+            Self::Reference(..) => 35,
+            Self::Share(Claim::Words, _) | Self::Invented(Passage::Quotation, _) => 33,
+            Self::Share(..) | Self::Missing(..) | Self::Invented(..) | Self::SaysAny(_) => 28,
+            Self::Format(Format::Fields(fields) | Format::ExactFields(fields)) => 21 + fields.len(),
+            Self::Copies(..) => 25,
+            Self::Trajectory(step) => step.lines(),
+            Self::Repetition | Self::FailedCalls => 18,
+            Self::RepeatedSentences | Self::Format(_) => 15,
+            Self::Says(_) | Self::Unclosed => 12,
+            Self::Variety => 7,
+            Self::Written(predicate) => predicate.source.lines().count() + 6,
+            _ => 6,
+        }
     }
 
     /// The metadata's field that is read.
     fn field(&self) -> Option<&str> {
         match self {
-            Self::Share(_, Source::Metadata(field)) | Self::Missing(_, Source::Metadata(field)) => {
-                Some(field)
-            }
+            Self::Share(_, Source::Metadata(field))
+            | Self::Missing(_, Source::Metadata(field))
+            | Self::Invented(_, Source::Metadata(field))
+            | Self::Copies(Source::Metadata(field), _) => Some(field),
             Self::Reference(field, _) => Some(field),
             _ => None,
         }
@@ -156,6 +210,11 @@ impl Measure {
         match self {
             Self::Share(claim, source) => share(reading, *claim, source),
             Self::Missing(claim, source) => Some(missing(reading, *claim, source)),
+            Self::Invented(passage, source) => Some(invented(reading, *passage, source) as f64),
+            Self::Copies(source, length) => {
+                let copied = reading.sources.get(source).map(|source| source.copied);
+                Some(flag(copied.is_some_and(|copied| copied >= *length)))
+            }
             Self::Reference(field, how) => reference(reading, field, *how),
             Self::Format(format) => Some(flag(fits(format, reading.shape.as_ref()))),
             Self::Fenced => Some(flag(reading.fenced)),
@@ -168,6 +227,10 @@ impl Measure {
             Self::Words => Some(reading.words.len() as f64),
             Self::Characters => Some(reading.answer.chars().count() as f64),
             Self::Variety => variety(&reading.words),
+            Self::RepeatedSentences => Some(repeated(&sentences(reading.answer)) as f64),
+            Self::Repetition => Some(repetition(&reading.runs)),
+            Self::OtherLanguage => Some(flag(language::differ(reading.languages))),
+            Self::Unclosed => Some(flag(unclosed(reading.answer))),
             Self::ToolCalls => Some(reading.trace.tool_calls.len() as f64),
             Self::FailedCalls => Some(
                 reading
@@ -233,6 +296,25 @@ fn missing(reading: &Reading<'_>, claim: Claim, source: &Source) -> f64 {
     missing.len() as f64
 }
 
+fn invented(reading: &Reading<'_>, passage: Passage, source: &Source) -> usize {
+    let passages = match passage {
+        Passage::Quotation => &reading.quotations,
+        Passage::Link => &reading.links,
+    };
+    let knows = |material: &Material, text: &String| match passage {
+        Passage::Quotation => material
+            .said
+            .contains(&format!(" {} ", words(text).join(" "))),
+        Passage::Link => material.links.contains(text),
+    };
+    let material = reading.sources.get(source);
+    let invented: HashSet<_> = passages
+        .iter()
+        .filter(|text| !material.is_some_and(|material| knows(material, text)))
+        .collect();
+    invented.len()
+}
+
 fn reference(reading: &Reading<'_>, field: &str, how: Match) -> Option<f64> {
     let references = reading.references.get(field)?;
     let answer = &reading.key_words;
@@ -277,6 +359,12 @@ fn is_a(found: Kind, wanted: Option<Kind>) -> bool {
 
 fn says(reading: &Reading<'_>, phrase: &str) -> bool {
     has_run(&reading.words, &words(phrase))
+}
+
+/// The share of runs that were there before.
+fn repetition(runs: &[String]) -> f64 {
+    let different: HashSet<_> = runs.iter().collect();
+    (runs.len() - different.len()) as f64 / runs.len().max(1) as f64
 }
 
 fn variety(words: &[String]) -> Option<f64> {

@@ -1,11 +1,11 @@
 //! The LLM-free generator: labels become the rule list that people would name.
 //!
 //! A trace is taken apart once (`reading`), measured in every way that people would name (`columns`, `measure`,
-//! `vocabulary`, `trajectory`, `constraints`), and the best rule list of one to three conditions is sought (`search`). It is offered
-//! only where shuffled labels hardly ever give one as good and cross-validation, with the whole search inside each fold,
-//! says that it beats guessing; the published cross-validation is drawn anew (`validate`, `induce`). It is written out
-//! as Python (`emit`, `fragment`, `spoken`, `helpers`, `python`), and every measure here must agree with its Python on
-//! every trace.
+//! `vocabulary`, `language`, `trajectory`, `constraints`), and the best rule list of one to three conditions is sought
+//! (`search`). It is offered only where shuffled labels hardly ever give one as good and cross-validation, with the whole
+//! search inside each fold, says that it beats guessing; the published cross-validation is drawn anew (`evidence`,
+//! `validate`, `induce`). It is written out as Python (`emit`, `fragment`, `spoken`, `helpers`, `python`), and every
+//! measure here must agree with its Python on every trace.
 //!
 //! What must stay true: names of models, ids, times, costs and scores are no candidates; text of traces enters the
 //! Python as escaped literals only.
@@ -18,6 +18,7 @@ mod fragment;
 mod helpers;
 mod induce;
 mod json;
+mod language;
 mod measure;
 mod predicate;
 pub(super) mod python;

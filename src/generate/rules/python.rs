@@ -1,5 +1,7 @@
 //! Python source text: literals that nothing can break out of, laid out as `ruff format` lays them out.
 
+use std::fmt::Display;
+
 /// `ruff format`'s line length.
 const LINE: usize = 88;
 
@@ -22,7 +24,7 @@ fn escaped(c: char, quote: char) -> String {
         '\t' => "\\t".to_owned(),
         c if c == quote => format!("\\{c}"),
         ' '..='~' => c.to_string(),
-        c if c.is_alphanumeric() => c.to_string(),
+        c if c.is_alphanumeric() || "“”…。".contains(c) => c.to_string(),
         c if u32::from(c) <= 0xff => format!("\\x{:02x}", u32::from(c)),
         c if u32::from(c) <= 0xffff => format!("\\u{:04x}", u32::from(c)),
         c => format!("\\U{:08x}", u32::from(c)),
@@ -72,7 +74,7 @@ pub fn list(name: &str, items: &[String]) -> String {
 }
 
 /// A dict with an item a line.
-pub fn dict(name: &str, items: &[(String, &str)]) -> String {
+pub fn dict(name: &str, items: &[(String, impl Display)]) -> String {
     let lines: String = items
         .iter()
         .map(|(key, value)| format!("    {key}: {value},\n"))

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::constraints::{self, Checked};
 use super::json::{self, Shape};
-use super::text::{key_words, names, numbers, text_of, words};
+use super::language::language;
+use super::text::{key_words, links, names, numbers, quotations, runs, text_of, words};
 use crate::domain::{ToolCall, Trace};
 
 /// An eval that reads these has learnt who answered or when, not whether the answer is good.
@@ -56,21 +57,47 @@ pub enum Source {
     Tools,
     /// A field of the metadata.
     Metadata(String),
+    /// All that the answer was made from: every turn but the assistant's, what was retrieved and what tools returned.
+    Any,
 }
+
+/// How many words in a row are looked for in a source, ascending: a turn of phrase, a sentence, a passage.
+pub const COPIED_RUNS: [usize; 3] = [5, 10, 20];
+
+/// Words in a row that count as repeated where they come again.
+pub const REPEATED_RUN: usize = 3;
 
 /// A source's text, taken apart.
 pub struct Material {
     pub words: HashSet<String>,
     pub numbers: HashSet<String>,
+    pub links: HashSet<String>,
+    /// The words as one text, for what must be there as a run.
+    pub said: String,
+    /// The longest of [`COPIED_RUNS`] that the answer has from here; 0 if it has none.
+    pub copied: usize,
 }
 
 impl Material {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, answer: &[String]) -> Self {
+        let said = words(text);
         Self {
-            words: words(text).into_iter().collect(),
             numbers: numbers(text).into_iter().collect(),
+            links: links(text).into_iter().collect(),
+            copied: longest_copied(answer, &said),
+            said: format!(" {} ", said.join(" ")),
+            words: said.into_iter().collect(),
         }
     }
+}
+
+fn longest_copied(answer: &[String], source: &[String]) -> usize {
+    let copies = |length: &usize| {
+        let known: HashSet<_> = source.windows(*length).collect();
+        answer.windows(*length).any(|run| known.contains(run))
+    };
+    let copied = COPIED_RUNS.into_iter().take_while(copies);
+    copied.last().unwrap_or(0)
 }
 
 /// A trace with its answer's words and its sources.
@@ -82,6 +109,12 @@ pub struct Reading<'a> {
     pub key_words: Vec<String>,
     pub numbers: Vec<String>,
     pub names: Vec<String>,
+    pub quotations: Vec<String>,
+    pub links: Vec<String>,
+    /// Runs of three words.
+    pub runs: Vec<String>,
+    /// The request's language and the answer's, where they can be told.
+    pub languages: [Option<&'static str>; 2],
     pub shape: Option<Shape>,
     pub fenced: bool,
     pub constraints: Checked,
@@ -96,19 +129,23 @@ impl<'a> Reading<'a> {
     /// Takes `trace` apart.
     pub fn new(trace: &'a Trace) -> Self {
         let answer = trace.output_text.as_str();
-        let lower_answer = answer.to_lowercase();
+        let (said, lower_answer) = (words(answer), answer.to_lowercase());
         Self {
             trace,
             answer,
             constraints: constraints::check(&trace.input_text, answer, &lower_answer),
             lower_answer,
-            words: words(answer),
+            quotations: quotations(answer),
+            links: links(answer),
+            runs: runs(&said, REPEATED_RUN),
+            languages: [trace.input_text.as_str(), answer].map(language),
+            sources: sources(trace, &said),
+            words: said,
             key_words: key_words(answer),
             numbers: numbers(answer),
             names: names(answer),
             shape: json::shape_of_answer(answer),
             fenced: json::is_fenced(answer),
-            sources: sources(trace),
             references: references(trace),
             written: BTreeMap::new(),
         }
@@ -116,17 +153,25 @@ impl<'a> Reading<'a> {
 }
 
 /// The sources of a trace that hold words.
-fn sources(trace: &Trace) -> BTreeMap<Source, Material> {
+fn sources(trace: &Trace, answer: &[String]) -> BTreeMap<Source, Material> {
+    let (retrieved, results) = (retrieved(trace), tool_results(trace));
+    let turns = turns(trace, |role| role != "assistant");
+    let all = [&trace.input_text, &turns, &retrieved, &results];
+    let all = all.map(String::as_str).join("\n");
     let mut texts = vec![
         (Source::Request, trace.input_text.clone()),
-        (Source::Retrieved, retrieved(trace)),
-        (Source::Instructions, instructions(trace)),
-        (Source::Tools, tool_results(trace)),
+        (Source::Retrieved, retrieved),
+        (
+            Source::Instructions,
+            self::turns(trace, |role| role == "system"),
+        ),
+        (Source::Tools, results),
+        (Source::Any, all),
     ];
     texts.extend(fields(trace).map(|(name, text)| (Source::Metadata(name), text)));
     let materials = texts
         .into_iter()
-        .map(|(source, text)| (source, Material::of(&text)));
+        .map(|(source, text)| (source, Material::of(&text, answer)));
     materials
         .filter(|(_, material)| !material.words.is_empty())
         .collect()
@@ -143,11 +188,9 @@ fn retrieved(trace: &Trace) -> String {
         .join("\n")
 }
 
-fn instructions(trace: &Trace) -> String {
-    let turns = trace
-        .messages
-        .iter()
-        .filter(|message| message.role == "system");
+/// The turns of some roles.
+fn turns(trace: &Trace, of: impl Fn(&str) -> bool) -> String {
+    let turns = trace.messages.iter().filter(|turn| of(&turn.role));
     turns
         .map(|message| message.content.as_str())
         .collect::<Vec<_>>()

@@ -2,10 +2,12 @@
 
 mod format;
 mod relations;
+mod repetition;
 mod trajectory;
 
 use super::constraints;
 use super::helpers::Helper;
+use super::language;
 use super::measure::Measure;
 use super::python::{self, assignment, literal, raw_literal};
 use super::vocabulary::{Ending, Pattern, PhraseList};
@@ -29,11 +31,12 @@ pub enum Value {
         reasons: [String; 2],
         clauses: [String; 2],
     },
-    /// An expression, the constant's subject, what is said of it, and the clause around "at least 3".
+    /// An expression, the constant's subject, what is said of it from the cut on and below, and the clause around
+    /// "at least 3".
     Number {
         expression: String,
         subject: String,
-        reason: String,
+        reasons: [String; 2],
         clause: Box<dyn Fn(&str) -> String>,
     },
 }
@@ -71,8 +74,18 @@ fn number(
     Value::Number {
         expression: expression.to_owned(),
         subject: subject.to_owned(),
-        reason: reason.to_owned(),
+        reasons: [reason.to_owned(), reason.to_owned()],
         clause: Box::new(clause),
+    }
+}
+
+impl Value {
+    /// The same number with more to say from the cut on (0), or below it (1).
+    fn saying(mut self, side: usize, reason: &str) -> Self {
+        if let Self::Number { reasons, .. } = &mut self {
+            reasons[side] = reason.to_owned();
+        }
+        self
     }
 }
 
@@ -81,6 +94,8 @@ pub fn spoken(measure: &Measure) -> Spoken {
     match measure {
         Measure::Share(claim, source) => relations::share(*claim, source),
         Measure::Missing(claim, source) => relations::missing(*claim, source),
+        Measure::Invented(passage, source) => relations::invented(*passage, source),
+        Measure::Copies(source, length) => relations::copies(source, *length),
         Measure::Reference(field, how) => relations::reference(field, *how),
         Measure::Format(format) => format::json_format(format),
         Measure::Fenced => format::fenced(),
@@ -91,6 +106,10 @@ pub fn spoken(measure: &Measure) -> Spoken {
         Measure::Words => word_count(),
         Measure::Characters => character_count(),
         Measure::Variety => variety(),
+        Measure::RepeatedSentences => repetition::repeated_sentences(),
+        Measure::Repetition => repetition::repetition(),
+        Measure::OtherLanguage => language::spoken(),
+        Measure::Unclosed => format::unclosed(),
         Measure::ToolCalls => tool_calls(),
         Measure::FailedCalls => failed_calls(),
         Measure::Uses(tool) => uses(tool),
@@ -104,18 +123,20 @@ fn occurrences(pattern: &'static Pattern) -> Spoken {
     let (constant, noun) = (pattern.constant, pattern.noun);
     let reason = format!("f\"it has {{len(found)}} {noun}\"");
     let clause = move |amount: &str| format!("has {amount} {noun}");
+    let mut value = number("len(found)", &format!("{constant}S"), &reason, clause);
+    if pattern.is_telling {
+        value = value.saying(
+            0,
+            &format!("f\"it has {{len(found)}} {noun}: {{', '.join(found):.60}}\""),
+        );
+    }
     Spoken {
         imports: vec!["re"],
         constants: vec![assignment(constant, &raw_literal(pattern.text))],
         setup: vec![format!(
             "found = re.findall({constant}, trace[\"output_text\"].lower())"
         )],
-        ..Spoken::new(number(
-            "len(found)",
-            &format!("{constant}S"),
-            &reason,
-            clause,
-        ))
+        ..Spoken::new(value)
     }
 }
 
@@ -124,7 +145,10 @@ fn says_any(list: &'static PhraseList) -> Spoken {
     let no = format!("does not {}", list.infinitive);
     let value = flag(
         ["said", "not said"],
-        ["f'it says \"{said[0]}\"'", &literal(&format!("it {no}"))],
+        [
+            "f\"it says “{', '.join(said):.60}”\"",
+            &literal(&format!("it {no}")),
+        ],
         [list.verb, &no],
     );
     let setup = format!(
@@ -140,13 +164,10 @@ fn says_any(list: &'static PhraseList) -> Spoken {
 }
 
 fn ends(ending: &'static Ending) -> Spoken {
-    let test = format!(
-        "trace[\"output_text\"].strip().endswith({})",
-        ending.constant
-    );
+    let test = format!("answer.endswith({})", ending.constant);
     let yes = format!("ends with {}", ending.noun);
     let no = format!("does not end with {}", ending.noun);
-    let reasons = [&yes, &no].map(|clause| literal(&format!("it {clause}")));
+    let reasons = [&yes, &no].map(|clause| format!("f\"it {clause}: “{{' '.join(last):.60}}”\""));
     let items: Vec<_> = ending
         .endings
         .iter()
@@ -163,7 +184,14 @@ fn ends(ending: &'static Ending) -> Spoken {
         [&yes, &no],
     );
     Spoken {
-        constants: vec![assignment(ending.constant, &tuple)],
+        constants: vec![
+            assignment(ending.constant, &tuple),
+            "LAST_WORDS = 5".to_owned(),
+        ],
+        setup: vec![
+            "answer = trace[\"output_text\"].strip()".to_owned(),
+            "last = answer.split()[-LAST_WORDS:]".to_owned(),
+        ],
         ..Spoken::new(value)
     }
 }
@@ -222,17 +250,18 @@ fn tool_calls() -> Spoken {
     }
 }
 
+const FAILED: &str =
+    "failed = [call[\"name\"] for call in trace[\"tool_calls\"] if has_failed(call)]";
+
 fn failed_calls() -> Spoken {
     let clause = |amount: &str| format!("has {amount} failed tool calls");
+    let reason = "f\"{len(failed)} tool calls failed\"";
+    let quoting = "f\"{len(failed)} tool calls failed: {', '.join(failed):.60}\"";
+    let value = number("len(failed)", "FAILED_CALLS", reason, clause).saying(0, quoting);
     Spoken {
         helpers: vec![Helper::HasFailed],
-        setup: vec!["failed = sum(has_failed(call) for call in trace[\"tool_calls\"])".to_owned()],
-        ..Spoken::new(number(
-            "failed",
-            "FAILED_CALLS",
-            "f\"{failed} tool calls failed\"",
-            clause,
-        ))
+        setup: vec![FAILED.to_owned()],
+        ..Spoken::new(value)
     }
 }
 
@@ -242,7 +271,7 @@ fn says(phrase: &str) -> Spoken {
             "says(trace[\"output_text\"], PHRASE)",
             "not says(trace[\"output_text\"], PHRASE)",
         ],
-        ["f'it says \"{PHRASE}\"'", "f'it does not say \"{PHRASE}\"'"],
+        ["f\"it says “{PHRASE}”\"", "f\"it does not say “{PHRASE}”\""],
         [
             &format!("says “{phrase}”"),
             &format!("does not say “{phrase}”"),

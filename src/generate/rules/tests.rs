@@ -1,6 +1,8 @@
 mod constraints;
 mod predicates;
+mod readable;
 mod trajectory;
+mod wording;
 
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -10,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::emit::emit;
 use super::json::{self as json_shape, Kind};
-use super::measure::{Claim, Condition, Format, Match, Measure, RuleList, Scale};
-use super::reading::{Reading, Source};
+use super::measure::{Claim, Condition, Format, Match, Measure, Passage, RuleList, Scale};
+use super::reading::{COPIED_RUNS, Reading, Source};
 use super::vocabulary::{ENDINGS, PATTERNS, PHRASE_LISTS};
 use super::*;
 use crate::domain::{Class, EvalSource, LabelledTrace, Outcome, Thumb, Trace, Verdict};
@@ -92,7 +94,16 @@ const ANSWERS: &[&str] = &[
     "null",
     "\u{feff}{}",
     "Twelve angry men and the three musketeers, said Anna Smith, \"quoted\" [note].",
+    "He said “Paris has 42 men” and \"nobody else was there\" (see http://a.example/x/, https://b.example/?q=1&r=2).",
+    "Anna lives in Paris since 1999. Anna lives in Paris since 1999!\n- anna lives in PARIS since 1999\n\u{2028}a.b.C? d",
+    "Das ist nicht die Antwort, und ich weiß es auch nicht … Es ist zu spät",
+    "Это не ответ, 你好吗 안녕 γειά",
+    "```python\nprint('a'",
+    "(a [b {c}]) :( — March 5, 2024: €1,000.50 and 12,5 %",
 ];
+
+const REQUEST: &str =
+    "Say “42”, and tell me what you know of that, for this is https://b.example/?q=1&r=2.";
 
 fn traces() -> Vec<Trace> {
     let fields = json!({
@@ -107,7 +118,7 @@ fn traces() -> Vec<Trace> {
     bare.chain(
         ANSWERS
             .iter()
-            .map(|answer| changed("Say “42”.", answer, fields.clone())),
+            .map(|answer| changed(REQUEST, answer, fields.clone())),
     )
     .collect()
 }
@@ -119,6 +130,7 @@ fn measures() -> Vec<Measure> {
         Source::Instructions,
         Source::Tools,
         Source::Metadata("refs".to_owned()),
+        Source::Any,
     ];
     let mut all = vec![
         Measure::Format(Format::Json),
@@ -126,6 +138,10 @@ fn measures() -> Vec<Measure> {
         Measure::Words,
         Measure::Characters,
         Measure::Variety,
+        Measure::RepeatedSentences,
+        Measure::Repetition,
+        Measure::OtherLanguage,
+        Measure::Unclosed,
         Measure::ToolCalls,
         Measure::FailedCalls,
         Measure::Uses("look_up".to_owned()),
@@ -136,6 +152,10 @@ fn measures() -> Vec<Measure> {
             all.push(Measure::Share(claim, source.clone()));
             all.push(Measure::Missing(claim, source.clone()));
         }
+        for passage in [Passage::Quotation, Passage::Link] {
+            all.push(Measure::Invented(passage, source.clone()));
+        }
+        all.extend(COPIED_RUNS.map(|length| Measure::Copies(source.clone(), length)));
     }
     let compared = [Match::Best, Match::Either, Match::Equal, Match::Covered];
     all.extend(compared.map(|how| Measure::Reference("refs".to_owned(), how)));
@@ -262,15 +282,6 @@ fn a_word_is_the_same_run_of_characters_in_rust_and_in_python() {
         let outcome = run(&emit(&rules).0, &trace("", &each));
         let expected = format!("it has {here} words");
         assert_eq!(outcome.result.unwrap().1, expected, "from U+{start:04X}");
-    }
-}
-
-#[test]
-fn an_eval_fits_on_a_page_and_opens_with_its_criterion() {
-    for measure in measures() {
-        let (source, criterion) = emit(&single(measure, true, Class::Pass));
-        assert!(source.as_str().lines().count() <= 60, "{}", source.as_str());
-        assert_eq!(source.criterion(), Some(criterion));
     }
 }
 

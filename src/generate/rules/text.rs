@@ -1,6 +1,6 @@
 //! Text as the emitted Python sees it: each function here has a twin in `helpers.rs`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -12,6 +12,16 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[[\p{L}\p{N}]&&\p{Age:
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"[0-9]+(?:[.,][0-9]+)*"));
 /// A capitalised word that does not open a sentence.
 static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"[a-z0-9,;] ([A-Z][a-z]+)"));
+
+/// What stands between quotation marks on one line.
+static QUOTATION: LazyLock<Regex> = LazyLock::new(|| pattern(r#"["“]([^"“”\n]+)["”]"#));
+/// An address on the web; what may close the sentence is taken off afterwards.
+static LINK: LazyLock<Regex> = LazyLock::new(|| pattern(r#"https?://[^ \t\r\n<>()\[\]"'`]+"#));
+/// Where a sentence or a line ends.
+static SENTENCE_END: LazyLock<Regex> = LazyLock::new(|| pattern(r"[.!?\n]+"));
+
+/// Fewer words in quotation marks are a title or a word that is only mentioned; fewer in a line are a label.
+pub const MIN_PASSAGE_WORDS: usize = 3;
 
 /// Words that say nothing by themselves.
 pub const STOP_WORDS: &str = "a an and are as at be been but by can do for from had has have he her his i if \
@@ -53,6 +63,59 @@ pub fn names(text: &str) -> Vec<String> {
     NAME.captures_iter(text)
         .map(|found| found[1].to_lowercase())
         .collect()
+}
+
+/// What the text quotes, if it has some words.
+pub fn quotations(text: &str) -> Vec<String> {
+    QUOTATION
+        .captures_iter(text)
+        .map(|found| found[1].to_owned())
+        .filter(|quotation| words(quotation).len() >= MIN_PASSAGE_WORDS)
+        .collect()
+}
+
+/// The web addresses in `text`.
+pub fn links(text: &str) -> Vec<String> {
+    LINK.find_iter(text)
+        .map(|link| {
+            link.as_str()
+                .trim_end_matches(['.', ',', ';', ':', '!', '?', '*', '/'])
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The sentences and lines of `text` that have some words, as those words.
+pub fn sentences(text: &str) -> Vec<String> {
+    let parts = SENTENCE_END.split(text).map(words);
+    parts
+        .filter(|part| part.len() >= MIN_PASSAGE_WORDS)
+        .map(|part| part.join(" "))
+        .collect()
+}
+
+/// All runs of `length` words.
+pub fn runs(words: &[String], length: usize) -> Vec<String> {
+    words.windows(length).map(|run| run.join(" ")).collect()
+}
+
+/// How many different parts are there more than once.
+pub fn repeated(parts: &[String]) -> usize {
+    let mut counts: HashMap<&String, usize> = HashMap::new();
+    for part in parts {
+        *counts.entry(part).or_default() += 1;
+    }
+    counts.values().filter(|count| **count > 1).count()
+}
+
+/// Whether `text` opens a code fence or a bracket that it does not close.
+pub fn unclosed(text: &str) -> bool {
+    let count = |part: &str| text.matches(part).count();
+    let brackets = [("(", ")"), ("[", "]"), ("{", "}")];
+    count("```") % 2 == 1
+        || brackets
+            .iter()
+            .any(|(open, close)| count(open) > count(close))
 }
 
 /// Words without articles, number words as digits: what two spellings of one answer share.

@@ -55,6 +55,17 @@ impl Trajectory {
         matches!(self, Self::CallsOf(_) | Self::Changes)
     }
 
+    /// The lines that it adds to an eval, at most.
+    pub fn lines(&self) -> usize {
+        match self {
+            Self::LeftFailed | Self::ChangesAfterFailure => 29,
+            Self::Repeats => 18,
+            Self::Before(..) | Self::Changes | Self::LastCallChanges => 14,
+            Self::Unanswered => 12,
+            Self::CallsOf(_) | Self::LastCall(_) => 8,
+        }
+    }
+
     /// Whether the two are of one kind, and their Python shares its constants.
     pub fn is_like(&self, other: &Self) -> bool {
         discriminant(self) == discriminant(other)

@@ -7,7 +7,8 @@ use regex::Regex;
 use super::reading::Reading;
 use super::text::pattern;
 
-/// A regular expression that means the same to Python and to this crate: no `\w`, `\d`, `\s`, `\b`, `$`.
+/// A regular expression that means the same to Python and to this crate: no `\w`, `\d`, `\s`, `\b`, and `$` only
+/// where a line feed is taken before it.
 #[derive(Debug)]
 pub struct Pattern {
     /// The constant's name in Python.
@@ -15,6 +16,8 @@ pub struct Pattern {
     /// Plural: "links".
     pub noun: &'static str,
     pub text: &'static str,
+    /// Whether what was found tells more than how often.
+    pub is_telling: bool,
 }
 
 impl PartialEq for Pattern {
@@ -36,31 +39,32 @@ static COMPILED: LazyLock<Vec<Regex>> =
     LazyLock::new(|| PATTERNS.iter().map(|known| pattern(known.text)).collect());
 
 macro_rules! patterns {
-    ($($constant:literal $noun:literal $text:literal),* $(,)?) => {
-        &[$(Pattern { constant: $constant, noun: $noun, text: $text }),*]
+    ($($constant:literal $noun:literal $is_telling:literal $text:literal),* $(,)?) => {
+        &[$(Pattern { constant: $constant, noun: $noun, is_telling: $is_telling, text: $text }),*]
     };
 }
 
 /// All patterns; each is sought in the answer in lower case.
 pub static PATTERNS: &[Pattern] = patterns![
-    "NUMBER" "numbers" r"[0-9]+(?:[.,][0-9]+)*",
-    "DATE" "dates" r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}",
-    "AMOUNT" "amounts of money" r"[$€£] ?[0-9]",
-    "PERCENTAGE" "percentages" r"[0-9] ?%",
-    "LINK" "links" r"https?://[^ \n)]+",
-    "EMAIL" "e-mail addresses" r"[a-z0-9.+-]+@[a-z0-9-]+\.[a-z]+",
-    "CODE_BLOCK" "code fences" r"```",
-    "INLINE_CODE" "pieces of inline code" r"`[^`\n]+`",
-    "BULLET" "bullet points" r"(?m)^[ \t]*[-*•+] ",
-    "STEP" "numbered points" r"(?m)^[ \t]*[0-9]+[.)] ",
-    "HEADING" "headings" r"(?m)^#{1,6} ",
-    "BOLD" "bold passages" r"\*\*[^*\n]+\*\*",
-    "QUESTION" "question marks" r"\?",
-    "EXCLAMATION" "exclamation marks" r"!",
-    "QUOTATION" "quotations" "[\"“][^\"”\\n]+[\"”]",
-    "COMMA" "commas" r",",
-    "BRACKET" "brackets" r"[(\[]",
-    "LINE" "lines" r"[^\n]+",
+    "NUMBER" "numbers" true r"[0-9]+(?:[.,][0-9]+)*",
+    "DATE" "dates" true r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}|(?:january|february|march|april|may|june|july|august|september|october|november|december) [0-9]{1,4}",
+    "AMOUNT" "amounts of money" true r"[$€£] ?[0-9]+(?:[.,][0-9]+)*",
+    "PERCENTAGE" "percentages" true r"[0-9]+(?:[.,][0-9]+)* ?%",
+    "LINK" "links" true r"https?://[^ \n)]+",
+    "EMAIL" "e-mail addresses" true r"[a-z0-9.+-]+@[a-z0-9-]+\.[a-z]+",
+    "CODE_BLOCK" "code fences" false r"```",
+    "INLINE_CODE" "pieces of inline code" true r"`[^`\n]+`",
+    "BULLET" "bullet points" false r"(?m)^[ \t]*[-*•+] ",
+    "STEP" "numbered points" false r"(?m)^[ \t]*[0-9]+[.)] ",
+    "HEADING" "headings" false r"(?m)^#{1,6} ",
+    "BOLD" "bold passages" true r"\*\*[^*\n]+\*\*",
+    "QUESTION" "question marks" false r"\?",
+    "EXCLAMATION" "exclamation marks" false r"!",
+    "QUOTATION" "quotations" true "[\"“][^\"”\\n]+[\"”]",
+    "COMMA" "commas" false r",",
+    "BRACKET" "brackets" false r"[(\[]",
+    "LINE" "lines" false r"[^\n]+",
+    "SENTENCE" "sentences" false r"[.!?][^a-z0-9 \n]*(?:[ \n]|$)",
 ];
 
 /// Phrases of one kind; written as people write them, compared word by word.
@@ -159,6 +163,8 @@ pub static ENDINGS: &[Ending] = &[
     Ending {
         constant: "SENTENCE_END",
         noun: "the end of a sentence",
-        endings: &[".", "!", "?", "\"", ")", "]", "}", "`", "*", ":", "'", "”"],
+        endings: &[
+            ".", "!", "?", "\"", ")", "]", "}", "`", "*", ":", "'", "”", "…", "。",
+        ],
     },
 ];

@@ -23,6 +23,34 @@ pub fn fenced() -> Spoken {
     }
 }
 
+const UNCLOSED: &str = r#"def unclosed(text):
+    """What the text opens and does not close; None if nothing."""
+    if text.count("```") % 2:
+        return "```"
+    for opening, closing in ("()", "[]", "{}"):
+        if text.count(opening) > text.count(closing):
+            return opening
+    return None"#;
+
+pub fn unclosed() -> Spoken {
+    let value = flag(
+        ["opened", "not opened"],
+        [
+            "f\"it opens {opened} and does not close it\"",
+            "\"it closes what it opens\"",
+        ],
+        [
+            "leaves a bracket or a code fence open",
+            "closes its brackets and code fences",
+        ],
+    );
+    Spoken {
+        functions: vec![UNCLOSED.to_owned()],
+        setup: vec!["opened = unclosed(trace[\"output_text\"])".to_owned()],
+        ..Spoken::new(value)
+    }
+}
+
 const FENCE: &str = r#"FENCE = r"(?s)```[A-Za-z]*\n(.*)```""#;
 
 const JSON_FAULT: &str = r#"def json_fault(text):
@@ -30,8 +58,8 @@ const JSON_FAULT: &str = r#"def json_fault(text):
     fenced = re.fullmatch(FENCE, text.strip())
     try:
         value = json.loads(fenced[1] if fenced else text)
-    except (ValueError, RecursionError):
-        return "it is not valid JSON"
+    except (ValueError, RecursionError) as error:
+        return f"it is not valid JSON: {error}"
 "#;
 
 const NOT_NULL: &str = "    return None if value is not None else \"it is null\"";
