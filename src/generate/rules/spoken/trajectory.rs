@@ -18,7 +18,7 @@ pub fn spoken(step: &Trajectory) -> Spoken {
     }
 }
 
-const NAMES: &str = "names = [call[\"name\"] for call in trace[\"tool_calls\"]]";
+const CALLED: &str = "called = [call[\"name\"] for call in trace[\"tool_calls\"]]";
 
 fn calls_of(tool: &str) -> Spoken {
     let named = tool.to_owned();
@@ -27,8 +27,8 @@ fn calls_of(tool: &str) -> Spoken {
     Spoken {
         constants: vec![assignment("COUNTED_TOOL", &literal(tool))],
         setup: vec![
-            NAMES.to_owned(),
-            "times = names.count(COUNTED_TOOL)".to_owned(),
+            CALLED.to_owned(),
+            "times = called.count(COUNTED_TOOL)".to_owned(),
         ],
         ..Spoken::new(number("times", "CALLS_OF_TOOL", reason, clause))
     }
@@ -36,7 +36,7 @@ fn calls_of(tool: &str) -> Spoken {
 
 fn last_call(tool: &str) -> Spoken {
     let value = flag(
-        ["names[-1:] == [LAST_TOOL]", "names[-1:] != [LAST_TOOL]"],
+        ["called[-1:] == [LAST_TOOL]", "called[-1:] != [LAST_TOOL]"],
         [
             "f\"{LAST_TOOL} was called last\"",
             "f\"{LAST_TOOL} was not called last\"",
@@ -48,13 +48,13 @@ fn last_call(tool: &str) -> Spoken {
     );
     Spoken {
         constants: vec![assignment("LAST_TOOL", &literal(tool))],
-        setup: vec![NAMES.to_owned()],
+        setup: vec![CALLED.to_owned()],
         ..Spoken::new(value)
     }
 }
 
-const COMES_BEFORE: &str = r#"def comes_before(first, then, names):
-    return first in names and then in names[names.index(first) + 1 :]"#;
+const COMES_BEFORE: &str = r#"def comes_before(first, then, called):
+    return first in called and then in called[called.index(first) + 1 :]"#;
 
 fn before(first: &str, then: &str) -> Spoken {
     let value = flag(
@@ -75,8 +75,8 @@ fn before(first: &str, then: &str) -> Spoken {
         ],
         functions: vec![COMES_BEFORE.to_owned()],
         setup: vec![
-            NAMES.to_owned(),
-            "in_order = comes_before(FIRST_TOOL, NEXT_TOOL, names)".to_owned(),
+            CALLED.to_owned(),
+            "in_order = comes_before(FIRST_TOOL, NEXT_TOOL, called)".to_owned(),
         ],
         ..Spoken::new(value)
     }
@@ -94,9 +94,9 @@ const REPEATED_TOOL: &str = r#"def repeated_tool(calls):
 
 fn repeats() -> Spoken {
     let value = flag(
-        ["repeated is not None", "repeated is None"],
+        ["twice is not None", "twice is None"],
         [
-            "f\"{repeated} was called twice with the same arguments\"",
+            "f\"{twice} was called twice with the same arguments\"",
             "\"no call was made twice\"",
         ],
         [
@@ -107,16 +107,16 @@ fn repeats() -> Spoken {
     Spoken {
         imports: vec!["json"],
         functions: vec![REPEATED_TOOL.to_owned()],
-        setup: vec!["repeated = repeated_tool(trace[\"tool_calls\"])".to_owned()],
+        setup: vec!["twice = repeated_tool(trace[\"tool_calls\"])".to_owned()],
         ..Spoken::new(value)
     }
 }
 
 const GIVEN_UP_TOOL: &str = r#"def given_up_tool(calls):
     """The first tool whose call failed and that was not called again, or None."""
-    names = [call["name"] for call in calls]
+    called = [call["name"] for call in calls]
     for number, call in enumerate(calls, start=1):
-        if has_failed(call) and call["name"] not in names[number:]:
+        if has_failed(call) and call["name"] not in called[number:]:
             return call["name"]
     return None"#;
 
@@ -150,8 +150,8 @@ fn changes() -> Spoken {
         imports: vec!["re"],
         constants: vec![change_constant()],
         setup: vec![
-            NAMES.to_owned(),
-            "changes = [name for name in names if re.search(CHANGE, name)]".to_owned(),
+            CALLED.to_owned(),
+            "changes = [name for name in called if re.search(CHANGE, name)]".to_owned(),
         ],
         ..Spoken::new(number(
             "len(changes)",
@@ -166,7 +166,7 @@ fn last_call_changes() -> Spoken {
     let value = flag(
         ["changing", "not changing"],
         [
-            "f\"the last call, {names[-1]}, changes something\"",
+            "f\"the last call, {called[-1]}, changes something\"",
             "\"it does not end with a call that changes something\"",
         ],
         [
@@ -178,8 +178,8 @@ fn last_call_changes() -> Spoken {
         imports: vec!["re"],
         constants: vec![change_constant()],
         setup: vec![
-            NAMES.to_owned(),
-            "changing = names and re.search(CHANGE, names[-1])".to_owned(),
+            CALLED.to_owned(),
+            "changing = called and re.search(CHANGE, called[-1])".to_owned(),
         ],
         ..Spoken::new(value)
     }
