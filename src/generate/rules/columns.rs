@@ -228,13 +228,31 @@ fn relations(readings: &[Reading<'_>]) -> Vec<Column> {
     grounded.chain(matching).chain([form]).collect()
 }
 
-/// The claims that a source has, those that it lacks, and what the answer copies from it.
+/// What a source has of the answer, and what it lacks.
 fn to_source(readings: &[Reading<'_>], source: &Source) -> Vec<Column> {
-    let near = if *source == Source::Request {
-        KIND
-    } else {
-        RELATION
+    let near = match source {
+        Source::Request | Source::Any => KIND,
+        _ => RELATION,
     };
+    let mut all: Vec<_> = [Passage::Quotation, Passage::Link]
+        .map(|passage| {
+            let invented = Measure::Invented(passage, source.clone());
+            column(readings, invented, near + 1.3, Some(Class::Pass))
+        })
+        .into();
+    // All sources together have nearly every word: of them only quotations and links are asked.
+    if *source != Source::Any {
+        all.extend(claimed(readings, source, near));
+        all.extend(COPIED_RUNS.map(|length| {
+            let copies = Measure::Copies(source.clone(), length);
+            column(readings, copies, SIZE, None)
+        }));
+    }
+    all
+}
+
+/// The claims that a source has, and those that it lacks.
+fn claimed(readings: &[Reading<'_>], source: &Source, near: f64) -> Vec<Column> {
     let claims = [
         (Claim::Words, near),
         (Claim::Numbers, near + 0.3),
@@ -248,16 +266,7 @@ fn to_source(readings: &[Reading<'_>], source: &Source) -> Vec<Column> {
             column(readings, missing, price + 1.0, Some(Class::Pass)),
         ]
     };
-    let passages = [Passage::Quotation, Passage::Link].map(|passage| {
-        let invented = Measure::Invented(passage, source.clone());
-        column(readings, invented, near + 1.3, Some(Class::Pass))
-    });
-    let copied = COPIED_RUNS.map(|length| {
-        let copies = Measure::Copies(source.clone(), length);
-        column(readings, copies, SIZE, None)
-    });
-    let claimed = claims.into_iter().flat_map(both);
-    claimed.chain(passages).chain(copied).collect()
+    claims.into_iter().flat_map(both).collect()
 }
 
 /// The answer against the references in a field of the metadata.
