@@ -133,7 +133,7 @@ fn a_report_says_how_far_to_trust_it_and_asks_for_a_decision() {
               "type": "button",
               "action_id": "report_refine",
               "value": "version-1",
-              "accessibility_label": "Refine: ask for labels where they help most",
+              "accessibility_label": "Refine: make a better one from labels where they help most",
               "text": {
                 "type": "plain_text",
                 "text": "Refine",
