@@ -56,6 +56,10 @@ pub async fn run_on(
     version: &VersionSource,
     pending: &[PendingRun],
 ) -> anyhow::Result<Vec<Outcome>> {
+    if pending.is_empty() {
+        // A list without members is no SQL for Postgres.
+        return Ok(Vec::new());
+    }
     let read_at_ms = now_ms();
     let conditions = Conditions::of(version, app.sandbox.limits());
     let pending = &*with_sessions(app, workspace, version, pending).await?;
