@@ -9,16 +9,16 @@
 //!   into parts and judges each by a candidate written without it; the best rules for the same labels are found without
 //!   that part too, and judged on it: so two ways of making an eval are compared on the same labels, each unseen by both.
 //! - The LLM's eval is the offer where it is right on more of them than the rules, and than guessing the larger class.
-//!   Where the rules have none, it is enough that it beats the guess. Of equals the rules', which are simpler and free.
+//!   Where development labels alone give no rules, it is enough that it beats the guess, even if rules of all labels are
+//!   there. Of equals the rules', which are simpler and free.
 //! - On held-out labels both are compared once more, with rules found in development labels only. That chooses nothing.
 
-use super::contest::{Contest, contest, right, right_of};
+use super::contest::{Contest, contest, paired, right, right_of};
 use super::offer::{Comparison, Gain, Made, Maker, Making, NotYet, Offer, Over};
 use super::written::{Brief, Effort, Try, WriteError, Written, write};
 use super::{CROSS_VALIDATE_BELOW, Generation, InducedEval, Settings, Split, generate, split};
 use crate::domain::{EvalId, EvalSource, LabelledTrace, Trace};
 use crate::llm::{LlmError, Usage, Writer, cost_per_thousand};
-use crate::stats::Paired;
 
 /// Which generators take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct Order<'o> {
 /// Where the LLM does not answer, or its budget is spent, the rules' eval is offered with a note.
 ///
 /// # Errors
-/// The sandbox host failed, or the process ends.
+/// The sandbox host failed, or the process ends; or the LLM's eval alone is wanted, and nobody answers.
 pub fn make(order: &Order<'_>) -> anyhow::Result<Made> {
     let before = (order.used)();
     let split = split(order.labels.to_vec(), order.eval);
@@ -99,13 +99,23 @@ pub fn make(order: &Order<'_>) -> anyhow::Result<Made> {
 
 /// What rules may learn from.
 fn for_rules<'s>(order: &'s Order<'_>, split: &'s Split) -> &'s [LabelledTrace] {
-    let decided = order
-        .labels
-        .iter()
-        .filter(|label| label.label.class().is_some());
-    match decided.count() < CROSS_VALIDATE_BELOW {
+    match are_few(order.labels) {
         true => order.labels,
         false => &split.development,
+    }
+}
+
+fn are_few(labels: &[LabelledTrace]) -> bool {
+    let decided = labels.iter().filter(|label| label.label.class().is_some());
+    decided.count() < CROSS_VALIDATE_BELOW
+}
+
+/// Whether development labels alone give rules. Rules of all labels don't say so: a held-out one would choose.
+fn has_rules(order: &Order<'_>, split: &Split, rules: &Generation) -> bool {
+    let is_eval = |rules: &Generation| matches!(rules, Generation::Eval(_));
+    match are_few(order.labels) {
+        true => is_eval(&generate(&split.development, &Settings::default())),
+        false => is_eval(rules),
     }
 }
 
@@ -163,6 +173,11 @@ fn ask(order: &Order<'_>, split: &Split) -> anyhow::Result<Llm> {
         Ok(written) => Ok(Llm::Wrote(written)),
         Err(WriteError::Host(error)) => Err(error),
         Err(error @ WriteError::Llm(LlmError::Stopping)) => Err(error.into()),
+        Err(error @ WriteError::Llm(LlmError::Unavailable(_) | LlmError::Budget(_)))
+            if order.which == Which::Llm =>
+        {
+            Err(error.into())
+        }
         Err(WriteError::Llm(error)) => Ok(failed(format!("The LLM had no part: {error}."), 0)),
         Err(WriteError::None {
             reason,
@@ -206,7 +221,7 @@ fn choose(
 ) -> anyhow::Result<Choice> {
     (order.progress)("comparing the evals");
     let contest = contest(order.run, &split.development, &written.unseen)?;
-    let has_rules = matches!(rules, Generation::Eval(_));
+    let has_rules = has_rules(order, split, rules);
     let choice = match (order.which, order.from) {
         (_, Some(_)) => Choice::Llms,
         _ if !contest.beats_guessing() => Choice::NoBetterThanGuessing(contest),
@@ -243,8 +258,8 @@ fn on_held_out(
     }
     let development: Vec<&LabelledTrace> = split.development.iter().collect();
     let other = right(order.run, over, &development, &held_out)?;
-    let paired: Paired = llm.into_iter().zip(other).collect();
-    Ok((!held_out.is_empty()).then(|| Comparison::from(paired)))
+    let paired = paired(&llm, &other);
+    Ok((paired.n() > 0).then(|| paired.into()))
 }
 
 fn llms_offer(written: Written, conditions: usize, seen: Vec<String>, making: Making) -> Offer {

@@ -116,6 +116,14 @@ impl Attempt {
     }
 
     fn make(&self, writer: Option<&Writer>, used: &(dyn Fn() -> Usage + Sync)) -> Made {
+        self.try_make(writer, used).unwrap()
+    }
+
+    fn try_make(
+        &self,
+        writer: Option<&Writer>,
+        used: &(dyn Fn() -> Usage + Sync),
+    ) -> anyhow::Result<Made> {
         let run = |source: &EvalSource, traces: &[String]| {
             let each = traces.iter().map(|trace| run_one(source, trace, nobody));
             Ok(each.collect())
@@ -136,7 +144,6 @@ impl Attempt {
             },
             progress: &|_| {},
         })
-        .unwrap()
     }
 }
 
@@ -271,6 +278,39 @@ fn an_llm_that_does_not_answer_leaves_the_rules_with_a_note() {
         );
         assert_eq!(offer.making.gain, None);
     }
+}
+
+#[test]
+fn where_the_llms_alone_is_wanted_its_silence_is_an_error() {
+    for error in [
+        LlmError::Unavailable("the key is not accepted".to_owned()),
+        LlmError::Budget("the LLM's budget is spent".to_owned()),
+    ] {
+        let said = error.to_string();
+        let model = Arc::new(Scripted {
+            script: Box::new(move |_| Err(error.clone())),
+            asked: Mutex::default(),
+        });
+        let writer = Writer::new(model, runtime().handle().clone());
+        let attempt = Attempt::of(cited(40)).by(Which::Llm);
+        let made = attempt.try_make(Some(&writer), &Usage::default);
+        assert_eq!(made.unwrap_err().to_string(), said);
+    }
+}
+
+#[test]
+fn rules_that_hinge_on_held_out_labels_choose_nothing() {
+    let is_eval = |labels: &[LabelledTrace]| {
+        matches!(generate(labels, &Settings::default()), Generation::Eval(_))
+    };
+    let hinges = |labels: &Vec<LabelledTrace>| {
+        let development = split(labels.clone(), &"good_answer".into()).development;
+        is_eval(labels) && !is_eval(&development)
+    };
+    let labels = (6..30).map(cited).find(hinges);
+    let offer = offer(Attempt::of(labels.expect("a set of some size")).play_source(CITES));
+    assert_eq!(offer.making.generator, Maker::Llm);
+    assert_eq!(offer.making.gain.unwrap().over, Over::MajorityGuess);
 }
 
 #[test]

@@ -68,18 +68,24 @@ pub fn contest(
         let judged: Vec<&LabelledTrace> = part.labels.iter().map(|at| &development[*at]).collect();
         let others = (0..development.len()).filter(|at| !part.labels.contains(at));
         let learnt: Vec<&LabelledTrace> = others.map(|at| &development[at]).collect();
-        llm.extend(&part.right);
+        llm.extend(part.right.iter().copied().map(Some));
         rules.extend(right(run, Over::Rules, &learnt, &judged)?);
         guess.extend(right(run, Over::MajorityGuess, &learnt, &judged)?);
     }
-    let against = |other: Vec<bool>| llm.iter().copied().zip(other).collect();
     Ok(Contest {
-        over_rules: against(rules),
-        over_guess: against(guess),
+        over_rules: paired(&llm, &rules),
+        over_guess: paired(&llm, &guess),
     })
 }
 
-/// Whether what is learnt from some labels is right on others, for each that is 👍 or 👎. Where there are no rules, the
+/// The labels that both have answered: one that either has not says nothing of the two.
+pub fn paired(first: &[Option<bool>], second: &[Option<bool>]) -> Paired {
+    let both = first.iter().zip(second);
+    both.filter_map(|(first, second)| Some(((*first)?, (*second)?)))
+        .collect()
+}
+
+/// Whether what is learnt from some labels is right on others, as [`right_of`] says it. Where there are no rules, the
 /// larger class is guessed.
 ///
 /// # Errors
@@ -89,7 +95,7 @@ pub fn right(
     over: Over,
     learnt: &[&LabelledTrace],
     judged: &[&LabelledTrace],
-) -> anyhow::Result<Vec<bool>> {
+) -> anyhow::Result<Vec<Option<bool>>> {
     let rules = match over {
         Over::Rules => unproven(learnt),
         Over::MajorityGuess => None,
@@ -99,10 +105,11 @@ pub fn right(
     }
     let guess = larger_class(learnt);
     let classes = judged.iter().filter_map(|label| label.label.class());
-    Ok(classes.map(|class| class == guess).collect())
+    Ok(classes.map(|class| Some(class == guess)).collect())
 }
 
-/// Whether an eval is right, for each label that is 👍 or 👎. An error, and an abstention, agree with nobody.
+/// Whether an eval is right, for each label that is 👍 or 👎. An abstention, and an error of the eval's own, agree with
+/// nobody; `None` where another run may come to something else, as where nobody answers `judge`.
 ///
 /// # Errors
 /// The sandbox host failed.
@@ -110,7 +117,7 @@ pub fn right_of(
     run: Try<'_>,
     source: &EvalSource,
     labels: &[&LabelledTrace],
-) -> anyhow::Result<Vec<bool>> {
+) -> anyhow::Result<Vec<Option<bool>>> {
     let decided = labels
         .iter()
         .filter_map(|label| Some((label.label.class()?, label)));
@@ -118,10 +125,12 @@ pub fn right_of(
         .map(|(class, label)| (class, label.trace.to_json()))
         .unzip();
     let outcomes = run(source, &traces)?;
-    let said = |outcome: Option<&Outcome>| outcome.and_then(Outcome::class);
+    let said = |outcome: &Outcome, class| {
+        (outcome.is_repeatable()).then(|| outcome.class() == Some(class))
+    };
     let each = classes.into_iter().enumerate();
     Ok(each
-        .map(|(at, class)| said(outcomes.get(at)) == Some(class))
+        .map(|(at, class)| said(outcomes.get(at)?, class))
         .collect())
 }
 

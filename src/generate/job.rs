@@ -125,15 +125,18 @@ pub async fn at_work(
     work: impl FnOnce(Order<'_>) -> anyhow::Result<Made> + Send + 'static,
 ) -> anyhow::Result<Made> {
     let labels = labels(app, workspace).await?;
-    let llm = app.llm.as_ref().filter(|_| turn.may_ask());
+    let llm = app.llm.as_ref();
     let llm = llm.map(|llm| Arc::new(llm.for_workspace(&app.db, workspace, Some(eval))));
-    let unlabelled = match &llm {
+    let writing = llm.clone().filter(|_| turn.may_ask());
+    let unlabelled = match &writing {
         Some(_) => pool(app, workspace).await?,
         None => Vec::new(),
     };
     let runtime = tokio::runtime::Handle::current();
-    let writer = llm.clone().map(|llm| Writer::new(llm, runtime));
-    let runner = run::runner(app, workspace, llm.clone().map(|llm| llm as _));
+    let writer = writing.map(|llm| Writer::new(llm, runtime));
+    // Evals that ask are compared whether or not another one may be written.
+    let judge = llm.clone().map(|llm| llm as _);
+    let runner = run::runner(app, workspace, judge.or_else(|| app.judge(workspace, eval)));
     let (app, eval) = (app.clone(), eval.clone());
     let made = tokio::task::spawn_blocking(move || {
         work(Order {

@@ -83,7 +83,8 @@ pub struct Making {
     pub usage: Usage,
     /// How the LLM's eval compares; `None` where there is none, or no label to compare it on.
     pub gain: Option<Gain>,
-    /// What its `judge` costs a thousand traces, in US dollars, by the held-out ones; `None` where it does not ask, or
+    /// What its `judge` costs a thousand traces at least, in US dollars, by the held-out ones, of which answers that were
+    /// known cost nothing; `None` where it does not ask, or
     /// a price is not known.
     pub judge_cost_per_thousand_usd: Option<f64>,
     /// Where it comes from; `None` where it is no next version of another.
@@ -182,9 +183,10 @@ impl Versus {
 pub struct Gain {
     /// Than what.
     pub over: Over,
-    /// On development labels, each judged by evals made without it: by these is chosen.
+    /// On development labels, each judged by evals made without it: by these is chosen. In a refinement there are none.
     pub unseen: Comparison,
-    /// On held-out labels, which neither eval has seen and which choose nothing: the honest figure. `None` without any.
+    /// On held-out labels, which neither eval has seen and which choose nothing: the honest figure. In a refinement the labels that it
+    /// is compared with the one before on, and which choose. `None` without any.
     pub held_out: Option<Comparison>,
 }
 

@@ -149,7 +149,8 @@ async fn make_figures(
 }
 
 /// A version that was not compared when it was made, for a person wrote it, and the one before, on labels of which
-/// neither has seen any of the group: what the one before has seen, it has. `None` without such labels.
+/// neither has seen any of the group: what the one before has seen, it has. One that either could not answer is left out.
+/// `None` without such labels.
 fn versus(
     labels: &[TraceLabels],
     seen: &BTreeSet<TraceId>,
@@ -163,10 +164,11 @@ fn versus(
     let paired: Paired = unseen
         .filter_map(|labels| {
             let class = labels.class()?;
-            let (new, old) = (new.get(&labels.trace)?, old.get(&labels.trace)?);
-            let is_right =
-                |said: &StoredOutcome| said.verdict.and_then(Verdict::class) == Some(class);
-            Some((is_right(new), is_right(old)))
+            let is_right = |said: &BTreeMap<TraceId, StoredOutcome>| {
+                let said = said.get(&labels.trace).filter(|said| said.is_repeatable)?;
+                Some(said.verdict.and_then(Verdict::class) == Some(class))
+            };
+            Some((is_right(new)?, is_right(old)?))
         })
         .collect();
     (paired.n() > 0).then(|| Versus::new(paired, false, 0))
@@ -361,7 +363,12 @@ mod tests {
     fn outcomes(traces: &[&str]) -> BTreeMap<TraceId, StoredOutcome> {
         let outcome = |trace: &&str| {
             let (verdict, reason) = (Some(Verdict::Pass), String::new());
-            (TraceId::from(*trace), StoredOutcome { verdict, reason })
+            let outcome = StoredOutcome {
+                verdict,
+                reason,
+                is_repeatable: true,
+            };
+            (TraceId::from(*trace), outcome)
         };
         traces.iter().map(outcome).collect()
     }
@@ -403,6 +410,10 @@ mod tests {
         assert_eq!((versus.compared.n, versus.compared.wins), (1, 1));
         let all = ["seen", "here", "there"].map(TraceId::from).into();
         assert!(super::versus(&labels, &all, &passes, &fails).is_none());
+        let here = fails.get_mut(&TraceId::from("here")).unwrap();
+        (here.verdict, here.is_repeatable) = (None, false);
+        let unanswered = super::versus(&labels, &seen, &passes, &fails);
+        assert!(unanswered.is_none(), "nobody answered the one before");
     }
 
     #[test]

@@ -23,13 +23,13 @@ pub fn rows(report: &Report) -> Vec<(&'static str, String)> {
     rows.extend(making.gain.iter().flat_map(gain));
     rows.extend(making.descent.iter().flat_map(descent));
     if making.usage.calls > 0 {
-        rows.push(("This eval's cost", cost(&making.usage)));
+        rows.push(("This attempt's cost", cost(&making.usage)));
     }
     let judge = making.judge_cost_per_thousand_usd;
     rows.extend(judge.map(|usd| {
         (
             "Cost of judge",
-            format!("{} a thousand traces", dollars(usd)),
+            format!("at least {} a thousand traces", dollars(usd)),
         )
     }));
     rows
@@ -72,11 +72,14 @@ fn gain(gain: &Gain) -> Vec<(&'static str, String)> {
         Over::Rules => "LLM over rules",
         Over::MajorityGuess => "LLM over guess",
     };
-    let development = compared(&gain.unseen, "development label");
-    let mut rows = vec![(over, format!("{development}, each unseen by both"))];
+    let development = (gain.unseen.n > 0).then(|| {
+        let compared = compared(&gain.unseen, "development label");
+        format!("{compared}, each unseen by both")
+    });
     let held_out = gain.held_out.as_ref();
-    rows.extend(held_out.map(|held_out| (over, compared(held_out, "held-out label"))));
-    rows
+    let held_out = held_out.map(|held_out| compared(held_out, "held-out label"));
+    let rows = development.into_iter().chain(held_out);
+    rows.map(|said| (over, said)).collect()
 }
 
 /// What became of the version before; sentences of an LLM's are hostile.
@@ -175,8 +178,8 @@ pub(super) mod tests {
         People judge by: It is short.
         LLM over rules: +21 points (95 % interval -4 to 43, p 0.18) on 24 development labels: 7 won, 2 lost, each unseen by both
         LLM over rules: +0 points (95 % interval -12 to 12) on 16 held-out labels: 0 won, 0 lost
-        This eval's cost: $0.12 for 18 calls (120000 tokens read, 9000 written)
-        Cost of judge: $0.0046 a thousand traces
+        This attempt's cost: $0.12 for 18 calls (120000 tokens read, 9000 written)
+        Cost of judge: at least $0.0046 a thousand traces
         ");
     }
 

@@ -121,6 +121,8 @@ pub struct StoredOutcome {
     pub verdict: Option<Verdict>,
     /// The eval's reason; hostile text.
     pub reason: String,
+    /// Whether another run would come to the same.
+    pub is_repeatable: bool,
 }
 
 /// A report waits so long for another run where one failed and was not the eval's doing.
@@ -134,7 +136,7 @@ pub async fn outcomes(
     version: &VersionId,
 ) -> sqlx::Result<BTreeMap<TraceId, StoredOutcome>> {
     let rows = sqlx::query(
-        "select trace_id, verdict, reason from outcomes join traces
+        "select trace_id, verdict, reason, failures from outcomes join traces
            on traces.workspace_id = outcomes.workspace_id and traces.id = outcomes.trace_id
           and traces.payload_hash = outcomes.payload_hash
          join eval_versions on eval_versions.workspace_id = outcomes.workspace_id
@@ -153,6 +155,7 @@ pub async fn outcomes(
         let outcome = StoredOutcome {
             verdict: verdict.as_deref().and_then(Verdict::parse),
             reason: reason.unwrap_or_default(),
+            is_repeatable: row.try_get::<i64, _>("failures")? == 0,
         };
         Ok((
             TraceId::from(row.try_get::<String, _>("trace_id")?),

@@ -69,8 +69,7 @@ fn vote_of(row: &AnyRow) -> anyhow::Result<AnnotatorLabel> {
 
 /// Every labelled trace of a workspace with its payload, by trace id.
 ///
-/// Generation does not call this, but [`crate::generate`]'s `development_labels`, which keeps the
-/// held-out part back.
+/// Generation hands them to [`crate::generate::make`] whole, which alone keeps the held-out part back.
 pub async fn labelled_traces(
     db: &Db,
     workspace: &WorkspaceId,

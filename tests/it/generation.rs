@@ -389,7 +389,7 @@ async fn thumbs_become_an_llms_eval_with_its_cost_in_the_report(database: Databa
         "*People judge by*: The number is even.",
         "*LLM over guess*: +",
         "held-out label",
-        "*This eval's cost*: $",
+        "*This attempt's cost*: $",
     ] {
         assert!(shown.contains(said), "{said}: {shown}");
     }

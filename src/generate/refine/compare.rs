@@ -2,13 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Class, EvalSource, LabelledTrace};
 use crate::generate::choose::Order;
-use crate::generate::contest::right_of;
-use crate::generate::offer::{Offer, Versus};
+use crate::generate::contest::{paired, right, right_of};
+use crate::generate::offer::{Gain, Offer, Over, Versus};
 use crate::generate::rules::CrossValidated;
+use crate::generate::{Generation, Settings, generate};
 use crate::stats::Paired;
 
 /// An eval of the LLM's and the one before, on labels that it was not written from: of groups that the one before has
-/// not seen, or where there are none, all. From now on the offer has seen them. `None` where there are none.
+/// not seen, or where there are none, all. From now on the offer has seen them; and it says how it does on them against
+/// rules of the labels that it was written from. `None` where there are none.
 ///
 /// # Errors
 /// The sandbox host failed.
@@ -18,7 +20,7 @@ pub fn held_out(
     from: &EvalSource,
     seen: &BTreeSet<String>,
 ) -> anyhow::Result<Option<Versus>> {
-    let shown: BTreeSet<&String> = offer.seen.iter().collect();
+    let shown: BTreeSet<String> = offer.seen.iter().cloned().collect();
     let kept_back = order
         .labels
         .iter()
@@ -32,13 +34,39 @@ pub fn held_out(
         return Ok(None);
     }
     let new = right_of(order.run, &offer.source, &judges)?;
-    let paired = against(order, new, from, &judges)?;
+    let paired = against(order, &new, from, &judges)?;
+    offer.making.gain = over_rules(order, &new, &shown, &judges)?;
     let seen_before = judges.iter().filter(|label| seen.contains(&label.id));
     let seen_before = seen_before.count() as u64;
     offer
         .seen
         .extend(judges.iter().map(|label| label.id.clone()));
     Ok(Some(Versus::new(paired, false, seen_before)))
+}
+
+/// How an eval of the LLM's does against rules of the same labels, or where these give none, the larger class.
+fn over_rules(
+    order: &Order<'_>,
+    llms: &[Option<bool>],
+    shown: &BTreeSet<String>,
+    judges: &[&LabelledTrace],
+) -> anyhow::Result<Option<Gain>> {
+    let learnt = order
+        .labels
+        .iter()
+        .filter(|label| shown.contains(&label.id));
+    let learnt: Vec<LabelledTrace> = learnt.cloned().collect();
+    let over = match generate(&learnt, &Settings::default()) {
+        Generation::Eval(_) => Over::Rules,
+        Generation::NotYet { .. } => Over::MajorityGuess,
+    };
+    let learnt: Vec<&LabelledTrace> = learnt.iter().collect();
+    let paired = paired(llms, &right(order.run, over, &learnt, judges)?);
+    Ok((paired.n() > 0).then(|| Gain {
+        over,
+        unseen: Paired::default().into(),
+        held_out: Some(paired.into()),
+    }))
 }
 
 /// Rules, each label judged by those that were found without it, and the eval before, on labels that this one has not
@@ -59,16 +87,16 @@ pub fn cross_validated(
     let said: BTreeMap<&str, &CrossValidated> = said.collect();
     let all: Vec<&LabelledTrace> = order.labels.iter().collect();
     let judged = unseen(&all, order.labels, seen).into_iter();
-    let (judges, new): (Vec<&LabelledTrace>, Vec<bool>) = judged
+    let (judges, new): (Vec<&LabelledTrace>, Vec<Option<bool>>) = judged
         .filter_map(|label| {
             let said = said.get(label.id.as_str())?;
-            Some((label, is_mostly_right(said, folds.repeats)))
+            Some((label, Some(is_mostly_right(said, folds.repeats))))
         })
         .unzip();
     if judges.is_empty() {
         return Ok(None);
     }
-    let paired = against(order, new, from, &judges)?;
+    let paired = against(order, &new, from, &judges)?;
     Ok(Some(Versus::new(paired, true, 0)))
 }
 
@@ -100,10 +128,10 @@ fn decided<'l>(labels: &[&'l LabelledTrace]) -> Vec<&'l LabelledTrace> {
 
 fn against(
     order: &Order<'_>,
-    new: Vec<bool>,
+    new: &[Option<bool>],
     from: &EvalSource,
     judges: &[&LabelledTrace],
 ) -> anyhow::Result<Paired> {
     let old = right_of(order.run, from, judges)?;
-    Ok(new.into_iter().zip(old).collect())
+    Ok(paired(new, &old))
 }

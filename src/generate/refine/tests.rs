@@ -1,11 +1,13 @@
+use std::sync::{Arc, Mutex};
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{EvalSource, LabelledTrace, Outcome, Thumb, Verdict};
+use crate::domain::{ErrorKind, EvalSource, LabelledTrace, Outcome, RunError, Thumb, Verdict};
 use crate::generate::Making;
 use crate::generate::written::Effort;
-use crate::generate::written::tests::{labelled, nobody, run_one, trace};
-use crate::llm::Usage;
+use crate::generate::written::tests::{Scripted, labelled, nobody, run_one, runtime, trace};
+use crate::llm::{LlmError, Usage, Writer};
 use crate::stats::Paired;
 
 const PASSES_ALL: &str =
@@ -179,4 +181,81 @@ proptest! {
         let json = serde_json::to_string(&versus).unwrap();
         prop_assert_eq!(serde_json::from_str::<Versus>(&json).unwrap(), versus);
     }
+}
+
+/// [`of_one_mind`], but nobody answers what "asks".
+fn unanswered(source: &EvalSource, traces: &[String]) -> anyhow::Result<Vec<Outcome>> {
+    if source.as_str() != "asks" {
+        return of_one_mind(source, traces);
+    }
+    let error = || RunError {
+        kind: ErrorKind::JudgeUnavailable,
+        message: String::new(),
+    };
+    Ok(traces.iter().map(|_| Outcome::refused(error())).collect())
+}
+
+#[test]
+fn an_unanswered_judge_is_no_wrong_verdict() {
+    let (labels, asks) = (cited(10), EvalSource::new("asks"));
+    let mut offer = written("pass", &labels, 6);
+    let versus = with_order(&labels, unanswered, |order| {
+        compare::held_out(&order, &mut offer, &asks, &BTreeSet::new())
+    });
+    let versus = versus.unwrap().unwrap();
+    assert_eq!((versus.compared.n, versus.is_better()), (0, false));
+    let kept = reason(better(Box::new(offer), &asks, Some(versus)));
+    assert!(kept.starts_with("On none of the labels both"), "{kept}");
+}
+
+#[test]
+fn an_llms_next_version_is_compared_with_rules_of_the_same_labels() {
+    let labels = cited(40);
+    let mut offer = written(PASSES_ALL, &labels, 30);
+    let fails = EvalSource::new(&PASSES_ALL.replace("True", "False"));
+    let versus = with_order(&labels, in_the_guest, |order| {
+        compare::held_out(&order, &mut offer, &fails, &BTreeSet::new())
+    });
+    assert_eq!(versus.unwrap().map(|versus| versus.compared.n), Some(10));
+    let gain = offer.making.gain.as_ref().expect("there are rules");
+    assert_eq!((gain.over, gain.unseen.n), (Over::Rules, 0));
+    let held_out = gain.held_out.as_ref().unwrap();
+    assert_eq!((held_out.wins, held_out.losses), (0, 5));
+    assert!(is_below_rules(gain));
+    let rules = with_order(&labels, in_the_guest, |order| instead(&order, offer));
+    let Made::Offer(rules) = rules.unwrap() else {
+        panic!("there are rules");
+    };
+    assert_eq!(rules.making.generator, Maker::Rules);
+    assert_eq!(rules.seen.len(), 40, "those that chose are seen");
+    assert!(rules.making.notes[0].starts_with("Rules are right on more"));
+}
+
+#[test]
+fn where_the_llm_does_not_answer_rules_make_the_next_version_and_say_so() {
+    let (labels, from) = (cited(24), EvalSource::new(PASSES_ALL));
+    let model = Arc::new(Scripted {
+        script: Box::new(|_| Err(LlmError::Unavailable("it is overloaded".to_owned()))),
+        asked: Mutex::default(),
+    });
+    let writer = Writer::new(model, runtime().handle().clone());
+    let refined = |which| {
+        with_order(&labels, in_the_guest, |order| {
+            let writer = Some(&writer);
+            let order = Order {
+                which,
+                writer,
+                ..order
+            };
+            refine(order, &from, &BTreeSet::new())
+        })
+    };
+    let Made::Offer(offer) = refined(Which::Auto).unwrap() else {
+        panic!("rules are better");
+    };
+    assert_eq!(offer.making.generator, Maker::Rules);
+    assert!(offer.making.notes[0].contains("it is overloaded"));
+    assert!(offer.making.descent.is_some());
+    let error = refined(Which::Llm).unwrap_err().to_string();
+    assert!(error.contains("it is overloaded"), "{error}");
 }

@@ -7,6 +7,9 @@
 //! simpler one less than a standard error below it, is then written once more from all labels: that is the eval. Held-out labels
 //! judge it later.
 //!
+//! The best of several kinds looks better than it is on the labels that chose it. What is said of the eval on a part is
+//! therefore that of the kind which the other parts alone prefer.
+//!
 //! The price, in prompts: for each part one for criteria, one a kind, and up to `rounds` a kind for mending; then the
 //! same for one kind from all labels, or for the next one where that fails. With 2 parts, 4 kinds and 2 rounds that is 12
 //! at least and 30 as a rule at most; all of a part read their labelled traces from the provider's cache. More parts would
@@ -26,18 +29,52 @@ pub const KINDS: [Kind; 4] = [Kind::Function, Kind::Predicates, Kind::Hybrid, Ki
 /// What a guess comes to.
 const GUESS: f64 = 0.5;
 
-/// How a kind did on labels that its candidates were not written from.
+/// A kind to prefer to those after it.
 pub struct Crossed {
     /// The kind.
     pub kind: Kind,
     /// The candidates, the best of each part.
     pub candidates: Vec<Tried>,
-    /// On the labels that they had not seen.
-    pub unseen: Score,
-    /// The same, part by part.
-    pub parts: Vec<Unseen>,
+    /// How this way of choosing and writing did, part by part, on labels that had no part in either.
+    pub unseen: Vec<Unseen>,
+}
+
+/// How a kind did, part by part, on labels that its candidates were not written from.
+struct Way {
+    kind: Kind,
+    parts: Vec<Judged>,
+}
+
+/// A part, judged by what was written without it.
+struct Judged {
+    labels: Vec<usize>,
+    score: Score,
+    /// The best candidate, if there is a sound one.
+    written: Option<Tried>,
+}
+
+impl Way {
+    /// On all parts, or all but one.
+    fn score(&self, without: Option<usize>) -> Score {
+        let parts = self.parts.iter().enumerate();
+        let parts = parts.filter(|(at, _)| Some(*at) != without);
+        parts.fold(Score::default(), |score, (_, part)| score.and(&part.score))
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = &Tried> {
+        self.parts.iter().filter_map(|part| part.written.as_ref())
+    }
+
     /// The heaviest candidate's.
-    weight: Weight,
+    fn weight(&self) -> Weight {
+        let weights = self.candidates().map(|tried| tried.weight);
+        weights.max().unwrap_or_default()
+    }
+
+    fn beats_guessing(&self) -> bool {
+        let balanced = self.score(None).balanced();
+        balanced.is_some_and(|balanced| balanced > GUESS)
+    }
 }
 
 /// How each kind did, the one to prefer first; those no better than a guess are left out. `None` where the labels
@@ -52,7 +89,7 @@ pub fn cross_validated(
     let Some(parts) = folds(labels, PARTS, desk.brief.effort.seed) else {
         return Ok(None);
     };
-    let mut crossed: Vec<Crossed> = Vec::new();
+    let mut ways: Vec<Way> = Vec::new();
     for (at, unseen) in parts.iter().enumerate() {
         let others = parts.iter().enumerate().filter(|(other, _)| *other != at);
         let seen: Vec<&Decided<'_>> = others.flat_map(|(_, part)| part.iter().copied()).collect();
@@ -62,14 +99,9 @@ pub fn cross_validated(
             // What came of this part is not of all kinds; the parts before it are.
             break;
         }
-        add(&mut crossed, of_part);
+        add(&mut ways, of_part);
     }
-    crossed.retain(|kind| {
-        kind.unseen
-            .balanced()
-            .is_some_and(|balanced| balanced > GUESS)
-    });
-    Ok(Some(in_order(crossed)))
+    Ok(Some(in_order(ways)))
 }
 
 /// Every kind, written from some labels and judged on others.
@@ -78,7 +110,7 @@ fn part(
     shown: &Shown<'_, '_>,
     unseen: &[&Decided<'_>],
     number: usize,
-) -> Result<Vec<Crossed>, WriteError> {
+) -> Result<Vec<(Kind, Judged)>, WriteError> {
     let tests = Tests::new(unseen.to_vec());
     let mut all = Vec::new();
     for (at, kind) in KINDS.into_iter().enumerate() {
@@ -92,49 +124,151 @@ fn part(
             Some(tried) => desk.run(&tried.source, &tests.traces)?,
             None => Vec::new(),
         };
-        let score = Score::new(unseen, &outcomes);
-        let part = Unseen {
+        let judged = Judged {
             labels: unseen.iter().map(|label| label.at).collect(),
-            right: score.right(),
+            score: Score::new(unseen, &outcomes),
+            written,
         };
-        all.push(Crossed {
-            kind,
-            unseen: score,
-            parts: vec![part],
-            weight: written
-                .as_ref()
-                .map_or_else(Weight::default, |tried| tried.weight),
-            candidates: written.into_iter().collect(),
-        });
+        all.push((kind, judged));
     }
     Ok(all)
 }
 
-fn add(crossed: &mut Vec<Crossed>, of_part: Vec<Crossed>) {
-    for new in of_part {
-        let Some(at) = crossed.iter().position(|known| known.kind == new.kind) else {
-            crossed.push(new);
-            continue;
-        };
-        let known = &mut crossed[at];
-        known.unseen = std::mem::take(&mut known.unseen).and(&new.unseen);
-        known.weight = known.weight.max(new.weight);
-        known.candidates.extend(new.candidates);
-        known.parts.extend(new.parts);
+fn add(ways: &mut Vec<Way>, of_part: Vec<(Kind, Judged)>) {
+    for (kind, judged) in of_part {
+        match ways.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => known.parts.push(judged),
+            None => ways.push(Way {
+                kind,
+                parts: vec![judged],
+            }),
+        }
     }
 }
 
 /// The preferred one first, then the preferred one of the rest.
-fn in_order(mut crossed: Vec<Crossed>) -> Vec<Crossed> {
+fn in_order(ways: Vec<Way>) -> Vec<Crossed> {
+    let (mut better, worse): (Vec<Way>, Vec<Way>) = ways.into_iter().partition(Way::beats_guessing);
     let mut order = Vec::new();
     loop {
-        let scored: Vec<_> = crossed
-            .iter()
-            .map(|kind| (&kind.unseen, kind.weight))
-            .collect();
-        let Some(at) = best(&scored) else {
+        let of: Vec<&Way> = better.iter().collect();
+        let Some(at) = preferred(&of, None) else {
             return order;
         };
-        order.push(crossed.remove(at));
+        let unseen = chosen_without(&better, &worse);
+        let way = better.remove(at);
+        order.push(Crossed {
+            kind: way.kind,
+            unseen,
+            candidates: way
+                .parts
+                .into_iter()
+                .filter_map(|part| part.written)
+                .collect(),
+        });
+    }
+}
+
+/// The place of the preferred one by all parts, or all but one; by none, that of the simplest.
+fn preferred(of: &[&Way], without: Option<usize>) -> Option<usize> {
+    let scores: Vec<Score> = of.iter().map(|way| way.score(without)).collect();
+    let weights = of.iter().map(|way| way.weight());
+    let scored: Vec<_> = scores.iter().zip(weights).collect();
+    best(&scored)
+}
+
+/// For each part, how the kind that the other parts prefer did on it; all kinds take part that anything was written of,
+/// for those no better than a guess are known only by all parts.
+fn chosen_without(better: &[Way], worse: &[Way]) -> Vec<Unseen> {
+    let all = better.iter().chain(worse);
+    let all: Vec<&Way> = all.filter(|way| way.candidates().count() > 0).collect();
+    let parts = all.first().map_or(0, |way| way.parts.len());
+    let of_part = |part| {
+        let judged = &all[preferred(&all, Some(part))?].parts[part];
+        Some(Unseen {
+            labels: judged.labels.clone(),
+            right: judged.score.right(),
+        })
+    };
+    (0..parts).filter_map(of_part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{EvalSource, Outcome, Thumb, Verdict};
+    use crate::generate::written::labels::decided;
+    use crate::generate::written::tests::{labelled, trace};
+
+    /// Right on both labels, a 👍 and a 👎, of the parts that say so, and wrong on both of the others.
+    fn way(kind: Kind, right_on: &[bool]) -> Way {
+        let labels = [Thumb::Up, Thumb::Down]
+            .into_iter()
+            .enumerate()
+            .map(|(id, label)| labelled(id, label, trace(id, "a", "b")));
+        let labels: Vec<_> = labels.collect();
+        let decided = decided(&labels);
+        let of: Vec<&Decided<'_>> = decided.iter().collect();
+        let part = |(number, right): (usize, &bool)| {
+            let verdicts = match right {
+                true => [Verdict::Pass, Verdict::Fail],
+                false => [Verdict::Fail, Verdict::Pass],
+            };
+            let outcomes = verdicts.map(|verdict| Outcome {
+                result: Ok((verdict, String::new())),
+                printed: String::new(),
+                fuel: 0,
+                duration_us: 0,
+            });
+            Judged {
+                labels: vec![2 * number, 2 * number + 1],
+                score: Score::new(&of, &outcomes),
+                written: Some(Tried {
+                    kind,
+                    source: EvalSource::new(kind.as_str()),
+                    changes: Vec::new(),
+                    findings: Vec::new(),
+                    outcomes: Vec::new(),
+                    score: Score::default(),
+                    weight: Weight {
+                        asks: kind.asks(),
+                        ..Weight::default()
+                    },
+                }),
+            }
+        };
+        Way {
+            kind,
+            parts: right_on.iter().enumerate().map(part).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_part_is_of_the_kind_that_the_others_prefer() {
+        let good = way(Kind::Function, &[true, true]);
+        let order = in_order(vec![good, way(Kind::Judge, &[false, true])]);
+        assert_eq!(order.len(), 1, "one is no better than a guess");
+        assert!(order[0].unseen.iter().all(|part| part.right == [true; 2]));
+        assert_eq!(order[0].unseen[1].labels, [2, 3]);
+    }
+
+    #[test]
+    fn kinds_that_are_each_right_where_the_other_is_not_have_gained_nothing() {
+        let ways = [
+            way(Kind::Function, &[true, false]),
+            way(Kind::Judge, &[false, true]),
+        ];
+        let unseen = chosen_without(&ways, &[]);
+        let right: Vec<bool> = unseen.iter().flat_map(|part| part.right.clone()).collect();
+        assert_eq!(right, [false; 4], "the other part prefers the wrong one");
+    }
+
+    #[test]
+    fn one_part_alone_chooses_nothing_and_judges_the_simplest() {
+        let ways = vec![way(Kind::Judge, &[true]), way(Kind::Function, &[false])];
+        let order = in_order(ways);
+        assert_eq!(order[0].kind, Kind::Judge);
+        assert_eq!(order[0].unseen[0].right, [false; 2]);
+        assert!(in_order(Vec::new()).is_empty());
     }
 }

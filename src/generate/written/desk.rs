@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::inspect::Finding;
 use super::{Brief, Try, WriteError};
 use crate::domain::{EvalSource, Outcome, Trace};
-use crate::llm::{LlmError, Prompt, Usage, Writer};
+use crate::llm::{LlmError, Prompt, Writer};
 
 /// Unlabelled traces that are used: each smaller source is run on all.
 const MOST_POOL: usize = 200;
@@ -30,7 +30,7 @@ pub struct Desk<'b> {
     /// Conditions that the rule learner tried.
     conditions: usize,
     thrown_out: Vec<String>,
-    usage: Usage,
+    answers: u64,
     unanswered: usize,
     ended: Option<LlmError>,
 }
@@ -46,7 +46,7 @@ impl<'b> Desk<'b> {
             tried: BTreeSet::new(),
             conditions: 0,
             thrown_out: Vec::new(),
-            usage: Usage::default(),
+            answers: 0,
             unanswered: 0,
             ended: None,
         }
@@ -64,7 +64,7 @@ impl<'b> Desk<'b> {
         match self.writer.ask(prompt) {
             Ok(completion) => {
                 self.unanswered = 0;
-                self.usage += completion.usage;
+                self.answers += 1;
                 return Ok(Some(completion.value));
             }
             Err(LlmError::Stopping) => return Err(LlmError::Stopping.into()),
@@ -125,7 +125,7 @@ impl<'b> Desk<'b> {
         Account {
             candidates_tried: self.tried.len() + self.conditions,
             thrown_out: self.thrown_out,
-            usage: self.usage,
+            answers: self.answers,
             ended: self.ended,
         }
     }
@@ -135,6 +135,6 @@ impl<'b> Desk<'b> {
 pub struct Account {
     pub candidates_tried: usize,
     pub thrown_out: Vec<String>,
-    pub usage: Usage,
+    pub answers: u64,
     pub ended: Option<LlmError>,
 }

@@ -26,7 +26,7 @@ pub use digest::{Digest, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Class, Criterion, EvalSource, LabelledTrace, Outcome, Trace};
-use crate::llm::{LlmError, Usage, Writer};
+use crate::llm::{LlmError, Writer};
 use attempt::{Shown, Tests, Tried, attempt};
 use choose::{Crossed, KINDS, cross_validated};
 use desk::{Account, Desk};
@@ -137,8 +137,6 @@ pub struct Written {
     /// How this way of writing did on labels that it had not seen, part by part; empty in a refinement, and where there
     /// were too few labels to keep some back.
     pub unseen: Vec<Unseen>,
-    /// What it took.
-    pub usage: Usage,
 }
 
 /// Why the LLM wrote no eval.
@@ -157,8 +155,6 @@ pub enum WriteError {
         reason: String,
         /// Evals that were tried.
         candidates_tried: usize,
-        /// What it took.
-        usage: Usage,
     },
 }
 
@@ -200,7 +196,6 @@ pub fn write(brief: &Brief<'_>, writer: &Writer, run: Try<'_>) -> Result<Written
         thrown_out: account.thrown_out,
         changes: tried.changes,
         unseen,
-        usage: account.usage,
     })
 }
 
@@ -237,14 +232,14 @@ fn preferred(
     (desk.brief.progress)("writing the eval from all labels");
     for kind in &crossed {
         if let Some(tried) = candidate(desk, shown, kind.kind)? {
-            return Ok(Some((tried, kind.parts.clone())));
+            return Ok(Some((tried, kind.unseen.clone())));
         }
     }
     for kind in crossed {
         for tried in kind.candidates {
             let again = attempt(desk, shown, tried.kind, tried.source, tried.changes)?;
             if again.is_sound() {
-                return Ok(Some((again, kind.parts)));
+                return Ok(Some((again, kind.unseen)));
             }
         }
     }
@@ -337,7 +332,6 @@ fn none(reason: String, account: Account) -> WriteError {
     WriteError::None {
         reason,
         candidates_tried: account.candidates_tried,
-        usage: account.usage,
     }
 }
 
@@ -346,7 +340,7 @@ const TOLD: usize = 3;
 
 /// Nothing was found: because nobody answered, or because nothing was any good.
 fn nothing(account: Account) -> WriteError {
-    if let (0, Some(error)) = (account.usage.calls, &account.ended) {
+    if let (0, Some(error)) = (account.answers, &account.ended) {
         return error.clone().into();
     }
     let told = account.thrown_out.iter().take(TOLD).cloned();

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::domain::{AnnotatorLabel, ErrorKind, RunError, Thumb};
-use crate::llm::{Completing, Completion, Model, Prompt, Task};
+use crate::llm::{Completing, Completion, Model, Prompt, Task, Usage};
 use crate::sandbox::Answers;
 use crate::sandbox::cache;
 use crate::sandbox::guest::{Guest, engine};

@@ -12,7 +12,6 @@ const EVERY_KIND: [Asked; 4] = [
 #[test]
 fn an_eval_is_written_from_labels() {
     let played = Scene::new(cited(16)).play_source(CITES);
-    let calls = played.prompts.len() as u64;
     let written = played.written();
     assert!(
         written
@@ -25,11 +24,6 @@ fn an_eval_is_written_from_labels() {
     assert_eq!(
         (written.kind, written.candidates_tried),
         (Kind::Function, 1)
-    );
-    let usage = &written.usage;
-    assert_eq!(
-        (usage.calls, usage.cost_usd),
-        (calls, Some(0.5 * calls as f64))
     );
     assert_eq!(written.changes, [""; 0]);
 }
