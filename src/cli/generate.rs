@@ -52,7 +52,7 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
     };
     let made = match &from {
         // What the file has seen is written down nowhere.
-        Some(from) => refine(order, from, &BTreeSet::new()),
+        Some(from) => refine(order, from, None),
         None => make(&order),
     };
     spinner.finish_and_clear();

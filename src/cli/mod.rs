@@ -138,8 +138,8 @@ enum EvalCommand {
     Report(Report),
     /// Record a file as the next version of an eval in the service's database (DATABASE_URL)
     ///
-    /// The version is like any other: it has seen the labels that the one before has seen, the labels kept back and those
-    /// to come judge it, and its report comes in the channel.
+    /// The version is like any other: it has seen the labels that any version of the eval has seen, the labels kept back
+    /// from all and those to come judge it, and its report comes in the channel.
     Submit(Submit),
     /// Say why an eval's verdict on a trace is what it is
     ///

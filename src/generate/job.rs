@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::choose::{Order, Which, make};
 use super::offer::Made;
@@ -24,16 +25,20 @@ const POOL: i64 = 100;
 /// Makes an eval version, or a reasoned "not yet", where enough labels are, and no other process is at it.
 pub async fn generate_eval(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     let (workspace, eval) = (&workspace.id, EvalId::from(EVAL_NAME));
-    let Some(label_count) = due(app, workspace, &eval).await? else {
+    if due(app, workspace, &eval).await?.is_none() {
         return Ok(());
-    };
+    }
     store::ensure_eval(&app.db, workspace, &eval, EVAL_NAME).await?;
     let Some(turn) = Turn::take(app, workspace, &eval).await? else {
         return Ok(());
     };
     let attempt = async {
+        // The process that was at it may have ended it.
+        let Some(label_count) = due(app, workspace, &eval).await? else {
+            return Ok(());
+        };
         let learnt = learn(app, workspace, &eval, label_count, &turn).await?;
-        record(app, workspace, &eval, &learnt).await
+        record(app, workspace, &eval, learnt).await
     };
     turn.during(app, workspace, &eval, attempt).await?;
     app.jobs.push(workspace, Work::RunEvals).await;
@@ -137,7 +142,7 @@ pub async fn at_work(
     // Evals that ask are compared whether or not another one may be written.
     let judge = llm.clone().map(|llm| llm as _);
     let runner = run::runner(app, workspace, judge.or_else(|| app.judge(workspace, eval)));
-    let (app, eval) = (app.clone(), eval.clone());
+    let (app, eval, is_lost) = (app.clone(), eval.clone(), turn.is_lost.clone());
     let made = tokio::task::spawn_blocking(move || {
         work(Order {
             eval: &eval,
@@ -146,7 +151,11 @@ pub async fn at_work(
             which: Which::Auto,
             writer: writer.as_ref(),
             used: &|| llm.as_ref().map_or_else(Usage::default, |llm| llm.used()),
-            run: &|source, traces| runner.outcomes(source, traces, || app.is_stopping()),
+            run: &|source, traces| {
+                runner.outcomes(source, traces, || {
+                    app.is_stopping() || is_lost.load(Relaxed)
+                })
+            },
             from: None,
             effort: Effort::default(),
             progress: &|_| {},
@@ -161,7 +170,7 @@ async fn record(
     app: &App,
     workspace: &WorkspaceId,
     eval: &EvalId,
-    learnt: &Learnt,
+    mut learnt: Learnt,
 ) -> anyhow::Result<()> {
     let mut transaction = app.db.begin().await?;
     store::lock_eval(&mut *transaction, workspace, eval).await?;
@@ -169,7 +178,8 @@ async fn record(
     if learnt.label_count < next_attempt_at(last, app.settings.labels_to_generate) {
         return Ok(());
     }
-    let attempt = attempt(eval, learnt);
+    learnt.made = store::unless_known(&mut *transaction, workspace, eval, learnt.made).await?;
+    let attempt = attempt(eval, &learnt);
     store::insert_generation(&mut *transaction, workspace, &attempt).await?;
     if let Made::Offer(offer) = &learnt.made {
         let version = NewVersion {

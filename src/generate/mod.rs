@@ -24,5 +24,5 @@ pub use rules::{
     CrossValidated, CrossValidation, Generation, InducedEval, Predicate, Settings, generate,
     generate_with,
 };
-pub use split::{CROSS_VALIDATE_BELOW, Split, split};
+pub use split::{CROSS_VALIDATE_BELOW, Split, is_development, split};
 pub use submit::{Submitted, fault, submit};

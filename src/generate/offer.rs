@@ -136,8 +136,8 @@ pub struct Versus {
     pub old_right: u64,
     /// Whether evals that were made without the label stand for the new one.
     pub cross_validated: bool,
-    /// Labels among them that the one before, or a version it descends from, had seen.
-    pub seen_before: u64,
+    /// Labels among them that the one before, or a version it descends from, had seen; `None` where nobody knows.
+    pub seen_before: Option<u64>,
 }
 
 impl Versus {
@@ -148,7 +148,7 @@ impl Versus {
             new_right: paired.both + paired.wins,
             old_right: paired.both + paired.losses,
             cross_validated,
-            seen_before,
+            seen_before: Some(seen_before),
         }
     }
 
@@ -167,13 +167,16 @@ impl Versus {
             false => "labels that it was not made from",
         };
         let seen = match self.seen_before {
-            0 => String::new(),
-            seen => format!(" The one before had seen {seen} of them."),
+            Some(0) => String::new(),
+            Some(seen) => format!(" The one before had seen {seen} of them."),
+            None => " How many of them the one before had seen is not known.".to_owned(),
         };
         format!(
             "On {n} {labels}, the new version is right on {} and the one before on {}: only the new one on {wins}, only the one \
-             before on {losses}.{seen}",
-            self.new_right, self.old_right,
+             before on {losses}. The gain is {}.{seen}",
+            self.new_right,
+            self.old_right,
+            self.compared.gained(),
         )
     }
 }
@@ -215,6 +218,26 @@ pub struct Comparison {
     pub gain_interval: Option<Interval>,
     /// McNemar's, exact and two-sided.
     pub p: Option<f64>,
+}
+
+impl Comparison {
+    /// "+21 points (95 % interval 2 to 38, p 0.18)", for people.
+    pub fn gained(&self) -> String {
+        let points = |share: f64| share * 100.0 + 0.0;
+        let Some(gain) = self.gain.map(points) else {
+            return "undefined".to_owned();
+        };
+        let interval = self.gain_interval.map(|interval| {
+            let (lo, hi) = (points(interval.lo), points(interval.hi));
+            format!("95 % interval {lo:.0} to {hi:.0}")
+        });
+        let p = self.p.map(|p| format!("p {p:.2}"));
+        let sure: Vec<String> = interval.into_iter().chain(p).collect();
+        match sure.is_empty() {
+            true => format!("{gain:+.0} points"),
+            false => format!("{gain:+.0} points ({})", sure.join(", ")),
+        }
+    }
 }
 
 impl From<Paired> for Comparison {

@@ -28,7 +28,8 @@ pub fn split(labels: Vec<LabelledTrace>, eval: &EvalId) -> Split {
     }
 }
 
-fn is_development(group: &str, eval: &EvalId) -> bool {
+/// Whether labels of this group may shape the eval.
+pub fn is_development(group: &str, eval: &EvalId) -> bool {
     let digest = Sha256::digest(format!("{}\n{group}", eval.as_str()));
     let mut head = [0; 8];
     head.copy_from_slice(&digest[..8]);

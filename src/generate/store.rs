@@ -1,6 +1,6 @@
 use sqlx::{Any, Executor, Row};
 
-use super::{NotYet, Offer};
+use super::{Made, NotYet, Offer};
 use crate::domain::{EvalId, EvalSource, VersionId, WorkspaceId};
 use crate::store::{Db, now_ms};
 
@@ -175,6 +175,28 @@ pub async fn inherit_seen(
     .map(drop)
 }
 
+/// Writes down that a version has seen what any version of its eval has.
+pub async fn inherit_all_seen(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+    eval: &EvalId,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into seen_labels (workspace_id, version_id, trace_id)
+         select distinct seen.workspace_id, cast($1 as text), trace_id
+         from seen_labels seen join eval_versions
+           on eval_versions.workspace_id = seen.workspace_id and eval_versions.id = version_id
+         where seen.workspace_id = $2 and eval_id = $3 and version_id <> $1",
+    )
+    .bind(version.as_str())
+    .bind(workspace.as_str())
+    .bind(eval.as_str())
+    .execute(db)
+    .await
+    .map(drop)
+}
+
 /// Takes the right to make an attempt with an LLM until `until_ms`; gives the number of attempts so far, this one
 /// included. `None` while another process is at it.
 pub async fn begin(
@@ -203,15 +225,15 @@ pub async fn begin(
     row.map(|row| row.try_get("attempts")).transpose()
 }
 
-/// Keeps that right until `until_ms`, unless another process has taken it over.
+/// Keeps that right until `until_ms`; `false` where another process has taken it over.
 pub async fn renew(
     db: &Db,
     workspace: &WorkspaceId,
     eval: &EvalId,
     process: &str,
     until_ms: i64,
-) -> sqlx::Result<()> {
-    sqlx::query(
+) -> sqlx::Result<bool> {
+    let renewed = sqlx::query(
         "update generations_begun set expires_at_ms = $1
          where workspace_id = $2 and eval_id = $3 and begun_by = $4",
     )
@@ -220,8 +242,8 @@ pub async fn renew(
     .bind(eval.as_str())
     .bind(process)
     .execute(db.pool())
-    .await
-    .map(drop)
+    .await?;
+    Ok(renewed.rows_affected() == 1)
 }
 
 /// Gives it back: the attempt is over, or was never made.
@@ -284,6 +306,27 @@ pub async fn version_of_source(
         .transpose()
 }
 
+/// What was made, unless a version of the eval has its very source: people have been asked about that one.
+pub async fn unless_known(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    eval: &EvalId,
+    made: Made,
+) -> sqlx::Result<Made> {
+    let Made::Offer(offer) = made else {
+        return Ok(made);
+    };
+    let known = version_of_source(db, workspace, eval, &offer.source.hash()).await?;
+    Ok(match known {
+        Some(known) => Made::NotYet(NotYet {
+            reason: format!("That is version {known} again."),
+            candidates_tried: offer.candidates_tried,
+            usage: offer.making.usage,
+        }),
+        None => Made::Offer(offer),
+    })
+}
+
 /// The workspaces there are.
 pub async fn workspaces(db: &Db) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query("select id from workspaces order by id")
@@ -322,7 +365,7 @@ pub async fn unlabelled(db: &Db, workspace: &WorkspaceId, limit: i64) -> sqlx::R
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::EvalSource;
     use crate::generate::Making;
@@ -342,8 +385,27 @@ mod tests {
         }
     }
 
+    /// A version of the eval's with a source of its own.
+    pub async fn insert_version_of(db: &Db, workspace: &WorkspaceId, eval: &EvalId, id: &str) {
+        let offer = Offer {
+            source: EvalSource::new(format!("source of {id}")),
+            ..offer()
+        };
+        let version = NewVersion {
+            id: &id.into(),
+            eval,
+            label_count: 20,
+            offer: &offer,
+            parent: None,
+            why: None,
+            frozen_at_ms: 1,
+        };
+        let inserted = insert_version(db.pool(), workspace, &version).await;
+        inserted.unwrap();
+    }
+
     /// A workspace `here` with an eval `e`.
-    async fn rows() -> (tempfile::TempDir, Db, WorkspaceId, EvalId) {
+    pub async fn rows() -> (tempfile::TempDir, Db, WorkspaceId, EvalId) {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/test.db", folder.path().display());
         let db = Db::open(&url).await.unwrap();
@@ -395,6 +457,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_source_that_has_a_version_is_not_offered_again_and_what_it_took_is_kept() {
+        let (_folder, db, workspace, eval) = rows().await;
+        insert_version_of(&db, &workspace, &eval, "v").await;
+        let made = async |source: &str| {
+            let mut offer = offer();
+            offer.source = EvalSource::new(source);
+            offer.making.usage.calls = 3;
+            let made = Made::Offer(Box::new(offer));
+            let made = unless_known(db.pool(), &workspace, &eval, made);
+            made.await.unwrap()
+        };
+        let Made::NotYet(known) = made("source of v").await else {
+            panic!("it is known");
+        };
+        assert_eq!(known.reason, "That is version v again.");
+        assert_eq!((known.candidates_tried, known.usage.calls), (7, 3));
+        assert!(matches!(made("source of w").await, Made::Offer(_)));
+    }
+
+    #[tokio::test]
     async fn an_attempt_is_one_processs_until_it_ends_or_expires() {
         let (_folder, db, workspace, eval) = rows().await;
         let later = now_ms() + HOUR_MS;
@@ -403,9 +485,11 @@ mod tests {
         };
         assert_eq!(begin("a", later).await, Some(1));
         assert_eq!(begin("b", later).await, None, "a is at it");
-        renew(&db, &workspace, &eval, "b", 0).await.unwrap();
+        let is_bs = renew(&db, &workspace, &eval, "b", 0).await.unwrap();
+        assert!(!is_bs);
         assert_eq!(begin("b", later).await, None, "it is not b's to end");
-        renew(&db, &workspace, &eval, "a", now_ms()).await.unwrap();
+        let is_as = renew(&db, &workspace, &eval, "a", now_ms()).await.unwrap();
+        assert!(is_as);
         assert_eq!(begin("b", later).await, Some(2), "it has expired");
         give_back(&db, &workspace, &eval, "a").await.unwrap();
         assert_eq!(begin("c", later).await, None, "it was no longer a's");

@@ -25,8 +25,9 @@ pub enum Submitted {
     NoSuchWorkspace(Vec<String>),
 }
 
-/// Records a source as the next version of an eval: a descendant of its newest version, so it has seen the labels that
-/// one has seen, and labels kept back and fresh ones judge it. The service runs and reports it as any other.
+/// Records a source as the next version of an eval: a descendant of its newest version, and nobody knows which one the
+/// person started from, so it has seen the labels that any version of the eval has. Labels kept back from all of them and
+/// fresh ones judge it. The service runs and reports it as any other.
 ///
 /// The same source again changes nothing. Whether it is an eval at all is for [`fault`] to say first.
 pub async fn submit(
@@ -78,9 +79,7 @@ async fn record(
         frozen_at_ms,
     };
     store::insert_version(&mut *transaction, workspace, &new).await?;
-    if let Some((parent, _)) = &before {
-        store::inherit_seen(&mut *transaction, workspace, &version, parent).await?;
-    }
+    store::inherit_all_seen(&mut *transaction, workspace, &version, eval).await?;
     transaction.commit().await?;
     let parent = before.map(|(id, _)| id);
     Ok(Submitted::New { version, parent })
@@ -129,6 +128,32 @@ pub fn fault(outcomes: &[Outcome], were_blank: bool) -> Option<&RunError> {
 mod tests {
     use super::*;
     use crate::domain::Verdict;
+    use crate::generate::store::tests::{insert_version_of, rows};
+
+    #[tokio::test]
+    async fn a_persons_version_has_seen_what_any_earlier_one_has() {
+        let (_folder, db, workspace, eval) = rows().await;
+        for (id, seen) in [("old", ["t1", "t2"]), ("new", ["t2", "t3"])] {
+            insert_version_of(&db, &workspace, &eval, id).await;
+            for trace in seen {
+                let version = VersionId::from(id);
+                let seen = store::insert_seen(db.pool(), &workspace, &version, trace);
+                seen.await.unwrap();
+            }
+        }
+        let edited = EvalSource::new("edited from either");
+        let submitted = submit(&db, &workspace, "e", &edited).await.unwrap();
+        let Submitted::New { version, parent } = submitted else {
+            panic!("{submitted:?}");
+        };
+        assert_eq!(parent, Some("new".into()));
+        let query = "select trace_id from seen_labels where version_id = $1 order by trace_id";
+        let seen = sqlx::query_scalar::<_, String>(query).bind(version.as_str());
+        let seen = seen.fetch_all(db.pool()).await.unwrap();
+        assert_eq!(seen, ["t1", "t2", "t3"]);
+        let again = submit(&db, &workspace, "e", &edited).await.unwrap();
+        assert_eq!(again, Submitted::Known(version));
+    }
 
     fn failed(kind: ErrorKind) -> Outcome {
         Outcome::refused(RunError {

@@ -4,9 +4,11 @@
 //! crash is repaired by whoever looks next. What must stay true: an LLM that always ends in a crash or a failure does not
 //! hold the rules' eval up for ever.
 
-use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use uuid::Uuid;
 
 use super::offer::Made;
@@ -28,6 +30,8 @@ const WITH_LLM: i64 = 2;
 pub struct Turn {
     /// `None` without an LLM: an attempt by rules takes a second, and may be made twice.
     taken: Option<Taken>,
+    /// Another process has taken it over: what goes on in this one's name ends.
+    pub is_lost: Arc<AtomicBool>,
 }
 
 struct Taken {
@@ -44,14 +48,19 @@ impl Turn {
         eval: &EvalId,
     ) -> sqlx::Result<Option<Self>> {
         if app.llm.is_none() {
-            return Ok(Some(Self { taken: None }));
+            return Ok(Some(Self::of(None)));
         }
         let by = Uuid::now_v7().to_string();
         let until_ms = now_ms() + EXPIRES_AFTER_MS;
         let attempts = store::begin(&app.db, workspace, eval, &by, until_ms).await?;
-        Ok(attempts.map(|attempts| Self {
-            taken: Some(Taken { by, attempts }),
-        }))
+        Ok(attempts.map(|attempts| Self::of(Some(Taken { by, attempts }))))
+    }
+
+    fn of(taken: Option<Taken>) -> Self {
+        Self {
+            taken,
+            is_lost: Arc::default(),
+        }
     }
 
     /// Whether the LLM has a part in it.
@@ -79,7 +88,7 @@ impl Turn {
     /// process ends.
     ///
     /// # Errors
-    /// Those of `attempt`, and the database's.
+    /// Those of `attempt`, and the database's; another process has taken the right over, for this one was held up.
     pub async fn during<T>(
         &self,
         app: &App,
@@ -92,7 +101,10 @@ impl Turn {
         };
         let ended = tokio::select! {
             ended = attempt => ended,
-            never = keep(app, workspace, eval, &taken.by) => match never {},
+            () = keep(app, workspace, eval, &taken.by) => {
+                self.is_lost.store(true, Relaxed);
+                Err(anyhow!("another process has taken the attempt over"))
+            }
         };
         match ended.is_ok() || app.is_stopping() {
             true => store::give_back(&app.db, workspace, eval, &taken.by).await?,
@@ -105,12 +117,17 @@ impl Turn {
     }
 }
 
-async fn keep(app: &App, workspace: &WorkspaceId, eval: &EvalId, by: &str) -> Infallible {
+/// Renews the right until another process has it.
+async fn keep(app: &App, workspace: &WorkspaceId, eval: &EvalId, by: &str) {
     loop {
         tokio::time::sleep(RENEWED_EVERY).await;
         let until_ms = now_ms() + EXPIRES_AFTER_MS;
-        if let Err(error) = store::renew(&app.db, workspace, eval, by, until_ms).await {
-            tracing::warn!(workspace.id = %workspace, error = ?error, "an attempt to make an eval could not be renewed");
+        match store::renew(&app.db, workspace, eval, by, until_ms).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(workspace.id = %workspace, error = ?error, "an attempt to make an eval could not be renewed");
+            }
         }
     }
 }

@@ -33,11 +33,26 @@ pub async fn note_falls(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
             continue;
         }
         if let Some(fallen) = fallen(app, workspace, &version, &labels).await? {
-            let (db, id) = (app.db.pool(), &workspace.id);
-            refinements::want(db, id, &version, label_count, Some(&fallen)).await?;
-            tracing::info!(eval_version.id = %version, n = fallen.judged, "a deployed version's figures fell");
-            app.jobs.push(id, Work::RefineEvals).await;
+            want(app, workspace, &version, label_count, &fallen).await?;
         }
+    }
+    Ok(())
+}
+
+/// The one refinement of it that waits is due now, or there is a new one.
+async fn want(
+    app: &App,
+    workspace: &Workspace,
+    version: &VersionId,
+    label_count: i64,
+    fallen: &Fallen,
+) -> anyhow::Result<()> {
+    let id = &workspace.id;
+    let is_news = refinements::hasten(&app.db, id, version, fallen).await?
+        || refinements::want(app.db.pool(), id, version, label_count, Some(fallen)).await?;
+    if is_news {
+        tracing::info!(eval_version.id = %version, n = fallen.judged, "a deployed version's figures fell");
+        app.jobs.push(id, Work::RefineEvals).await;
     }
     Ok(())
 }
@@ -120,7 +135,7 @@ async fn tell_kept(
         None => (Kind::Report, kept.version.as_str()),
     };
     let thread = outbox::find(&app.db, &workspace.id, kind, above).await?;
-    let message = kept_message(&kept.reason);
+    let message = kept_message(&kept.reason, kept.usage.as_ref());
     let (kind, thread) = (Kind::Kept, thread.as_ref());
     outbox::post_once(app, workspace, slack, kind, &subject, thread, message).await?;
     Ok(())

@@ -1,7 +1,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::Environment;
+use crate::generate::is_development;
 use crate::outbox::tests::app;
+use crate::report::refine::has_explained_misses;
+use crate::report::refinements::{self, Fallen};
 use crate::report::{Decision, decide};
 use crate::slack::scripted::{Answer, ScriptedSlack};
 
@@ -232,4 +236,114 @@ async fn a_picture_that_cannot_be_uploaded_does_not_hold_the_report_back() {
                 .contains("report_deploy")
         );
     }
+}
+
+/// An LLM that nobody asks.
+fn an_llm() -> crate::llm::Client {
+    let pairs = [
+        ("ANTHROPIC_API_KEY", "k"),
+        ("ANTHROPIC_BASE_URL", "http://127.0.0.1:9"),
+    ];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = crate::config::llm(&Environment::from_pairs(pairs)).unwrap();
+    crate::llm::connect(&config.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn there_is_something_to_learn_at_once_only_for_an_llm_from_new_words_that_it_may_read() {
+    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+    let mut app = app(&slack, &folder, "C1").await;
+    fill(&app).await;
+    let workspace = app.workspace(&"default".into()).unwrap().clone();
+    crate::run::run_evals(&app, &workspace).await.unwrap();
+    let group = |is_read: bool| {
+        let names = (0..).map(|at: u32| at.to_string());
+        let mut names = names.filter(|name| is_development(name, &"e".into()) == is_read);
+        names.next().unwrap()
+    };
+    let version_made_at_us = 10_000_i64;
+    let after = version_made_at_us;
+    for (has_llm, trace, acted_at_us, is_read, learns) in [
+        (true, "t23", after, true, true),
+        (false, "t23", after, true, false),
+        (true, "t23", after - 1, true, false),
+        (true, "t23", after, false, false),
+        (true, "t21", after, true, false),
+    ] {
+        app.llm = has_llm.then(an_llm);
+        for sql in [
+            "update labels set comment = null where trace_id <> $1 or $2 < 0 or $3 = ''",
+            "update labels set comment = 'why', acted_at_us = $2 where trace_id = $1 and $3 <> ''",
+            "update traces set trace_group = $3 where id = $1 or $2 < 0",
+        ] {
+            let query = sqlx::query(sql).bind(trace).bind(acted_at_us);
+            query
+                .bind(group(is_read))
+                .execute(app.db.pool())
+                .await
+                .unwrap();
+        }
+        let says = has_explained_misses(&app, &workspace, &"v1".into()).await;
+        assert_eq!(
+            says.unwrap(),
+            learns,
+            "{has_llm} {trace} {acted_at_us} {is_read}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_refinement_of_a_version_waits_at_a_time_and_a_fall_makes_it_due() {
+    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+    let app = app(&slack, &folder, "C1").await;
+    fill(&app).await;
+    let (db, here, version) = (&app.db, "default".into(), VersionId::from("v1"));
+    let fallen = Fallen {
+        agreed: 3,
+        judged: 12,
+        promised: 0.7,
+    };
+    let want = async |count, fallen| {
+        let wanted = refinements::want(db.pool(), &here, &version, count, fallen);
+        wanted.await.unwrap()
+    };
+    let hasten = async || {
+        refinements::hasten(db, &here, &version, &fallen)
+            .await
+            .unwrap()
+    };
+    assert!(!hasten().await, "nothing waits");
+    assert!(want(30, None).await);
+    assert!(!want(30, None).await && !want(32, None).await && !want(32, Some(&fallen)).await);
+    assert!(hasten().await);
+    assert!(!hasten().await, "it is no news any more");
+    let last = refinements::last_fall(db, &here, &version).await.unwrap();
+    assert_eq!(last, Some((30, true)));
+    assert_eq!(refinements::untold_falls(db, &here).await.unwrap().len(), 1);
+    let finish = "update refinements set state = 'kept', finished_at_ms = 1, usage = $1";
+    let usage = serde_json::to_string(&crate::llm::Usage::default()).unwrap();
+    sqlx::query(finish)
+        .bind(usage)
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let kept = refinements::untold_kept(db, &here).await.unwrap();
+    assert!(kept[0].usage.is_some());
+    assert!(!want(30, Some(&fallen)).await, "so many labels have told");
+    assert!(want(32, None).await);
+}
+
+#[tokio::test]
+async fn a_wish_from_before_there_were_refinements_becomes_one() {
+    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+    let app = app(&slack, &folder, "C1").await;
+    fill(&app).await;
+    let workspace = app.workspace(&"default".into()).unwrap();
+    crate::run::run_evals(&app, workspace).await.unwrap();
+    post_reports(&app, workspace).await.unwrap();
+    let wanted = outbox::want(app.db.pool(), &workspace.id, Kind::Refine, "v1:24");
+    wanted.await.unwrap();
+    post_reports(&app, workspace).await.unwrap();
+    let due = sqlx::query_scalar::<_, i64>("select due_label_count from refinements");
+    assert_eq!(due.fetch_all(app.db.pool()).await.unwrap(), [27]);
 }

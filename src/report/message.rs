@@ -15,6 +15,10 @@ use crate::slack::{Message, actions, button, context, cut, escape, header, secti
 const ALT_MAX: usize = 2_000;
 const NOTIFICATION_MAX: usize = 300;
 const REASON_MAX: usize = 1_000;
+/// Rows that an LLM or a person has written, of any number.
+const IN_WORDS: [&str; 2] = ["People judge by", "Changed"];
+/// What a note of [`words::notes`] may begin with.
+const NOTE_HEADS: [&str; 4] = ["Provisional", "Low confidence", "Cross-validated", "Chosen"];
 
 /// What a report's message shows.
 pub struct ReportView<'a> {
@@ -36,7 +40,7 @@ pub fn report_message(view: &ReportView<'_>) -> Message {
         Some((source, figures)) => blocks.extend(quoted(report, source, figures)),
         None => blocks.push(section("*Agreement with people*: undefined")),
     }
-    blocks.extend(how_made(report).map(|said| section(&said)));
+    blocks.extend(how_made(report).iter().map(|said| section(said)));
     blocks.extend((!report.notes.is_empty()).then(|| section(&notes(&report.notes))));
     if let Some((source, figures)) = report.quoted() {
         blocks.extend(
@@ -74,20 +78,29 @@ fn quoted(report: &Report, source: Source, figures: &Figures) -> Vec<Value> {
     vec![section(&against), section(&by_class)]
 }
 
-/// What an LLM's part was, and what became of the version before; `None` where there is neither.
-fn how_made(report: &Report) -> Option<String> {
-    let making = report.making.as_ref()?;
+/// What an LLM's part was, and what became of the version before: first the figures, then what is said in words, which may
+/// be long enough to be cut.
+fn how_made(report: &Report) -> Vec<String> {
+    let Some(making) = &report.making else {
+        return Vec::new();
+    };
     let had_a_part = making.generator == Maker::Llm || making.usage.calls > 0;
-    let is_worth_a_word = had_a_part || making.descent.is_some();
+    if !had_a_part && making.descent.is_none() {
+        return Vec::new();
+    }
+    let (said, figures): (Vec<_>, Vec<_>) = making::rows(report)
+        .into_iter()
+        .partition(|(name, _)| IN_WORDS.contains(name));
     let row = |(name, value): (&str, String)| format!("*{name}*: {}", escape(&value));
-    let rows: Vec<String> = making::rows(report).into_iter().map(row).collect();
-    is_worth_a_word.then(|| rows.join("\n"))
+    let rows = [figures, said].map(|rows| rows.into_iter().map(row).collect::<Vec<_>>());
+    let shown = rows.into_iter().filter(|rows| !rows.is_empty());
+    shown.map(|rows| rows.join("\n")).collect()
 }
 
 fn notes(notes: &[String]) -> String {
     let bold = |note: &String| match note.split_once(": ") {
-        Some((word, rest)) => format!("*{word}*: {}", escape(rest)),
-        None => escape(note),
+        Some((head, rest)) if NOTE_HEADS.contains(&head) => format!("*{head}*: {}", escape(rest)),
+        _ => escape(note),
     };
     notes.iter().map(bold).collect::<Vec<_>>().join("\n")
 }

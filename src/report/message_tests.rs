@@ -6,6 +6,7 @@ use serde_json::to_string_pretty;
 use super::*;
 use crate::domain::{EvalSource, VersionId};
 use crate::report::figures::tests::{few, many, without_verdicts};
+use crate::report::making::tests::by_an_llm;
 use crate::slack::{BLOCKS_MAX, HEADER_MAX, SECTION_MAX, TEXT_MAX};
 
 fn version(state: State) -> Version {
@@ -284,4 +285,35 @@ proptest! {
         assert_within_slacks_limits(&message);
         prop_assert!(has_only_our_links(&message));
     }
+}
+
+#[test]
+fn figures_and_costs_come_before_what_may_be_cut() {
+    let mut report = many();
+    let mut making = by_an_llm();
+    making.criteria = vec!["c".repeat(200); 40];
+    report.making = Some(making);
+    let message = message(&report, State::Proposed);
+    assert_within_slacks_limits(&message);
+    let sections = message.blocks.iter().map(Value::to_string);
+    let sections: Vec<String> = sections.filter(|block| block.contains("section")).collect();
+    let place = |words: &str| sections.iter().position(|section| section.contains(words));
+    assert!(place("LLM over rules").is_some() && place("Cost of judge").is_some());
+    assert!(place("Cost of judge") < place("People judge by"));
+}
+
+#[test]
+fn only_the_projects_own_words_make_a_note_bold() {
+    let said = [
+        "Low confidence: it may <guess>.",
+        "<!channel>: *x*",
+        "It asks: why?",
+    ];
+    let said = notes(&said.map(str::to_owned));
+    let expected = [
+        "*Low confidence*: it may &lt;guess&gt;.",
+        "&lt;!channel&gt;: *x*",
+        "It asks: why?",
+    ];
+    assert_eq!(said, expected.join("\n"));
 }

@@ -4,6 +4,7 @@ use super::store;
 use super::thread::{Link, refine_message};
 use crate::app::App;
 use crate::domain::{Class, Outcome, TraceId, Verdict, VersionId};
+use crate::generate::is_development;
 use crate::jobs::Work;
 use crate::label;
 use crate::outbox::{self, Kind};
@@ -52,6 +53,8 @@ async fn answer(
     // Before the answer, which is the last that is looked at again after a crash.
     if let Ok(labelled) = labelled.parse::<i64>() {
         let due = labelled + waits as i64;
+        // Of a wish from before there were refinements there is only the message to come.
+        refinements::want(app.db.pool(), &workspace.id, &version, labelled, None).await?;
         refinements::decide_due(&app.db, &workspace.id, &version, labelled, due).await?;
     }
     let mut links: Vec<Link> = Vec::new();
@@ -75,23 +78,29 @@ async fn answer(
     Ok(())
 }
 
-/// Whether people have said why, of a labelled trace that the version gets wrong: then there is something to learn from
-/// now.
-async fn has_explained_misses(
+/// Whether there is something to learn from now: an LLM, which reads comments, and one that the version can't know, on a
+/// trace that it gets wrong and that may shape the next one.
+pub async fn has_explained_misses(
     app: &App,
     workspace: &Workspace,
     version: &VersionId,
 ) -> anyhow::Result<bool> {
-    let outcomes = store::outcomes(&app.db, &workspace.id, version).await?;
-    let labels = all_labels(&app.db, &workspace.id).await?;
-    Ok(labels.iter().any(|labels| {
-        let said = outcomes
-            .get(&labels.trace)
-            .and_then(|outcome| outcome.verdict?.class());
-        let is_miss = said
-            .zip(labels.class())
-            .is_some_and(|(said, label)| said != label);
-        is_miss && labels.votes.iter().any(|vote| vote.comment.is_some())
+    let (db, id) = (&app.db, &workspace.id);
+    let version = store::version(db, id, version).await?;
+    let Some(version) = version.filter(|_| app.llm.is_some()) else {
+        return Ok(false);
+    };
+    let explained = store::explained_since(db, id, version.created_at_ms).await?;
+    let outcomes = store::outcomes(db, id, &version.id).await?;
+    let labels = all_labels(db, id).await?;
+    let mut explained = labels.iter().filter(|labels| {
+        explained.contains(&labels.trace) && is_development(&labels.group, &version.eval)
+    });
+    Ok(explained.any(|labels| {
+        let said = outcomes.get(&labels.trace);
+        let said = said.and_then(|outcome| outcome.verdict?.class());
+        said.zip(labels.class())
+            .is_some_and(|(said, label)| said != label)
     }))
 }
 

@@ -3,6 +3,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
 use crate::domain::{VersionId, WorkspaceId};
+use crate::llm::Usage;
 use crate::store::{Db, now_ms};
 
 /// What fresh labels said of a deployed version when its figures fell.
@@ -26,6 +27,8 @@ pub struct Refinement {
     pub fallen: Option<Fallen>,
     /// Why the old one stays; empty while that is not known.
     pub reason: String,
+    /// What an LLM took for nothing; `None` where there is a version, or that was not written down.
+    pub usage: Option<Usage>,
 }
 
 impl Refinement {
@@ -37,11 +40,13 @@ impl Refinement {
     fn of_row(row: &AnyRow) -> anyhow::Result<Self> {
         let fallen: Option<String> = row.try_get("fallen")?;
         let reason: Option<String> = row.try_get("reason")?;
+        let usage: Option<String> = row.try_get("usage")?;
         Ok(Self {
             version: row.try_get::<String, _>("version_id")?.into(),
             label_count: row.try_get("label_count")?,
             fallen: fallen.as_deref().map(serde_json::from_str).transpose()?,
             reason: reason.unwrap_or_default(),
+            usage: usage.as_deref().map(serde_json::from_str).transpose()?,
         })
     }
 }
@@ -51,21 +56,21 @@ pub fn subject(version: &VersionId, label_count: i64) -> String {
     format!("{version}:{label_count}")
 }
 
-/// Says that a version is to be refined, once for a number of labelled traces. One whose figures fell is due at once;
-/// one that a person asked for is, when [`decide_due`] says so.
+/// Says that a version is to be refined, once for a number of labelled traces, and only while none of it waits; tells
+/// whether that is news. One whose figures fell is due at once; one that a person asked for is, when [`decide_due`] says so.
 pub async fn want(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     version: &VersionId,
     label_count: i64,
     fallen: Option<&Fallen>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let figures = fallen.map(serde_json::to_string).transpose()?;
-    sqlx::query(
+    let inserted = sqlx::query(
         "insert into refinements (workspace_id, version_id, label_count, cause, fallen, due_label_count, state,
                                   wanted_at_ms)
          values ($1, $2, $3, $4, $5, $6, 'waiting', $7)
-         on conflict (workspace_id, version_id, label_count) do nothing",
+         on conflict do nothing",
     )
     .bind(workspace.as_str())
     .bind(version.as_str())
@@ -76,7 +81,27 @@ pub async fn want(
     .bind(now_ms())
     .execute(db)
     .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Says of a refinement that a person asked for, and that waits, that the figures have fallen since: it is due at once.
+/// Tells whether there is one.
+pub async fn hasten(
+    db: &Db,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+    fallen: &Fallen,
+) -> anyhow::Result<bool> {
+    let hastened = sqlx::query(
+        "update refinements set cause = 'fallen', fallen = $1, due_label_count = label_count
+         where workspace_id = $2 and version_id = $3 and state = 'waiting' and cause = 'asked'",
+    )
+    .bind(serde_json::to_string(fallen)?)
+    .bind(workspace.as_str())
+    .bind(version.as_str())
+    .execute(db.pool())
+    .await?;
+    Ok(hastened.rows_affected() == 1)
 }
 
 /// Says at how many labelled traces a refinement is made; the first word stays.

@@ -421,6 +421,24 @@ pub async fn wanted_refinements(db: &Db, workspace: &WorkspaceId) -> sqlx::Resul
     rows.iter().map(|row| row.try_get("subject_id")).collect()
 }
 
+/// Traces of which somebody has said why with a thumb that was given from a time on, in milliseconds since 1970.
+pub async fn explained_since(
+    db: &Db,
+    workspace: &WorkspaceId,
+    since_ms: i64,
+) -> sqlx::Result<BTreeSet<TraceId>> {
+    let rows = sqlx::query(
+        "select distinct trace_id from labels
+         where workspace_id = $1 and comment is not null and acted_at_us >= $2",
+    )
+    .bind(workspace.as_str())
+    .bind(since_ms.saturating_mul(1_000))
+    .fetch_all(db.pool())
+    .await?;
+    let read = |row: &AnyRow| row.try_get::<String, _>("trace_id").map(TraceId::from);
+    rows.iter().map(read).collect()
+}
+
 /// The versions that score new traces.
 pub async fn deployed(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<VersionId>> {
     let rows =

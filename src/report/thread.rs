@@ -1,9 +1,11 @@
 use serde_json::Value;
 
 use super::explained::Quoted;
+use super::making;
 use super::refinements::Fallen;
 use super::words::{self, counted};
 use crate::domain::{EvalSource, Thumb, TraceId, Verdict, one_line};
+use crate::llm::Usage;
 use crate::slack::{Message, Posted, SECTION_MAX, context, cut, escape, preformatted, section};
 use crate::stats::wilson;
 
@@ -226,12 +228,15 @@ pub fn fallen_message(fallen: &Fallen) -> Message {
     }
 }
 
-/// A refinement made no version.
-pub fn kept_message(reason: &str) -> Message {
+/// A refinement made no version, whatever an LLM took for it.
+pub fn kept_message(reason: &str, took: Option<&Usage>) -> Message {
     let reason = escape(&cut(&one_line(reason), KEPT_MAX));
+    let mut blocks = vec![section(&format!("*The eval stays as it is.* {reason}"))];
+    let took = took.filter(|usage| usage.calls > 0);
+    blocks.extend(took.map(|usage| context(&making::cost(usage))));
     Message {
         text: "The eval stays as it is".to_owned(),
-        blocks: vec![section(&format!("*The eval stays as it is.* {reason}"))],
+        blocks,
         metadata: None,
     }
 }

@@ -221,13 +221,26 @@ fn a_fall_says_its_n_and_interval_and_what_was_promised() {
 
 #[test]
 fn why_the_old_one_stays_is_text_whatever_it_says() {
-    let message = kept_message(&format!("<!channel> & {}", "x".repeat(5_000)));
+    let message = kept_message(&format!("<!channel> & {}", "x".repeat(5_000)), None);
+    assert_eq!(message.blocks.len(), 1);
     let shown = message.blocks[0]["text"]["text"].as_str().unwrap();
     assert!(
         shown.starts_with("*The eval stays as it is.* &lt;!channel&gt; &amp; x"),
         "{shown}"
     );
     assert_within_slacks_limits(&message);
+}
+
+#[test]
+fn what_an_llm_took_for_nothing_is_said() {
+    let took = |calls| Usage {
+        calls,
+        cost_usd: Some(0.5),
+        ..Usage::default()
+    };
+    let blocks = |calls| kept_message("It is no better.", Some(&took(calls))).blocks;
+    assert!(blocks(3)[1].to_string().contains("$0.50 for 3 calls"));
+    assert_eq!(blocks(0).len(), 1);
 }
 
 #[test]

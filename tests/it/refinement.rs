@@ -385,7 +385,9 @@ async fn with_an_llm_misses_and_comments_are_enough_to_refine_at_once(database: 
     let (stage, running, _) = reported(database, 0).await;
     assert!(submit(&stage, PASSES_ALL).await.status.success());
     let poor = nth_report(&stage, 1).await;
-    sqlx::query("update labels set comment = 'this is no JSON' where label = 'down'")
+    let why = "update labels set comment = 'this is no JSON', acted_at_us = (select max(created_at_ms) from eval_versions) * 1000
+               where label = 'down'";
+    sqlx::query(why)
         .execute(running.app.db.pool())
         .await
         .expect("people say why");

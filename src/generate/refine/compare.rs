@@ -18,7 +18,7 @@ pub fn held_out(
     order: &Order<'_>,
     offer: &mut Offer,
     from: &EvalSource,
-    seen: &BTreeSet<String>,
+    seen: Option<&BTreeSet<String>>,
 ) -> anyhow::Result<Option<Versus>> {
     let shown: BTreeSet<String> = offer.seen.iter().cloned().collect();
     let kept_back = order
@@ -36,12 +36,15 @@ pub fn held_out(
     let new = right_of(order.run, &offer.source, &judges)?;
     let paired = against(order, &new, from, &judges)?;
     offer.making.gain = over_rules(order, &new, &shown, &judges)?;
-    let seen_before = judges.iter().filter(|label| seen.contains(&label.id));
-    let seen_before = seen_before.count() as u64;
+    let seen_of = |seen: &BTreeSet<String>| judges.iter().filter(|l| seen.contains(&l.id)).count();
+    let seen_before = seen.map(|seen| seen_of(seen) as u64);
     offer
         .seen
         .extend(judges.iter().map(|label| label.id.clone()));
-    Ok(Some(Versus::new(paired, false, seen_before)))
+    Ok(Some(Versus {
+        seen_before,
+        ..Versus::new(paired, false, 0)
+    }))
 }
 
 /// How an eval of the LLM's does against rules of the same labels, or where these give none, the larger class.
@@ -78,7 +81,7 @@ pub fn cross_validated(
     order: &Order<'_>,
     offer: &Offer,
     from: &EvalSource,
-    seen: &BTreeSet<String>,
+    seen: Option<&BTreeSet<String>>,
 ) -> anyhow::Result<Option<Versus>> {
     let Some(folds) = &offer.cross_validation else {
         return Ok(None);
@@ -97,7 +100,10 @@ pub fn cross_validated(
         return Ok(None);
     }
     let paired = against(order, &new, from, &judges)?;
-    Ok(Some(Versus::new(paired, true, 0)))
+    Ok(Some(Versus {
+        seen_before: seen.map(|_| 0),
+        ..Versus::new(paired, true, 0)
+    }))
 }
 
 fn is_mostly_right(said: &CrossValidated, repeats: u32) -> bool {
@@ -108,13 +114,14 @@ fn is_mostly_right(said: &CrossValidated, repeats: u32) -> bool {
     2 * right > repeats
 }
 
-/// 👍 and 👎 of groups of which nothing was seen.
+/// 👍 and 👎 of groups of which nothing was seen, as far as anybody knows.
 fn unseen<'l>(
     labels: &[&'l LabelledTrace],
     all: &[LabelledTrace],
-    seen: &BTreeSet<String>,
+    seen: Option<&BTreeSet<String>>,
 ) -> Vec<&'l LabelledTrace> {
-    let known = all.iter().filter(|label| seen.contains(&label.id));
+    let is_seen = |label: &&LabelledTrace| seen.is_some_and(|seen| seen.contains(&label.id));
+    let known = all.iter().filter(is_seen);
     let groups: BTreeSet<&str> = known.map(|label| label.group.as_str()).collect();
     let mut unseen = decided(labels);
     unseen.retain(|label| !groups.contains(label.group.as_str()));

@@ -5,10 +5,13 @@ use super::store::{self, Wanted};
 use crate::app::App;
 use crate::domain::{VersionId, WorkspaceId};
 use crate::generate::job::at_work;
-use crate::generate::offer::{Made, Offer};
-use crate::generate::store::{NewVersion, inherit_seen, insert_seen, insert_version, lock_eval};
+use crate::generate::offer::{Made, NotYet, Offer};
+use crate::generate::store::{
+    NewVersion, inherit_seen, insert_seen, insert_version, lock_eval, unless_known,
+};
 use crate::generate::turn::Turn;
 use crate::jobs::Work;
+use crate::llm::Usage;
 use crate::store::{all_labels, now_ms};
 use crate::workspace::Workspace;
 
@@ -23,28 +26,32 @@ pub async fn refine_evals(app: &App, workspace: &Workspace) -> anyhow::Result<()
         if app.is_stopping() {
             break;
         }
-        settle(app, workspace, &wanted, labelled).await?;
+        settle(app, workspace, &wanted).await?;
     }
     Ok(())
 }
 
-async fn settle(
-    app: &App,
-    workspace: &WorkspaceId,
-    wanted: &Wanted,
-    label_count: i64,
-) -> anyhow::Result<()> {
+async fn settle(app: &App, workspace: &WorkspaceId, wanted: &Wanted) -> anyhow::Result<()> {
     if !wanted.is_live {
-        let reason = "It is not in use any more.";
-        store::finish(app.db.pool(), workspace, wanted, Some(reason)).await?;
+        let kept = NotYet {
+            reason: "It is not in use any more.".to_owned(),
+            candidates_tried: 0,
+            usage: Usage::default(),
+        };
+        store::finish(app.db.pool(), workspace, wanted, Some(&kept)).await?;
         return Ok(());
     }
     let Some(turn) = Turn::take(app, workspace, &wanted.eval).await? else {
         return Ok(());
     };
     let attempt = async {
+        // The process that was at it may have ended it.
+        if !store::waits(&app.db, workspace, wanted).await? {
+            return Ok(());
+        }
         // Before the labels are read: one that is given meanwhile is fresh.
         let frozen_at_ms = now_ms();
+        let label_count = all_labels(&app.db, workspace).await?.len() as i64;
         let made = next(app, workspace, wanted, &turn).await?;
         record(app, workspace, wanted, made, label_count, frozen_at_ms).await
     };
@@ -63,7 +70,7 @@ async fn next(
     let seen: BTreeSet<String> = store::seen(&app.db, workspace, &wanted.version).await?;
     let from = wanted.source.clone();
     at_work(app, workspace, &wanted.eval, turn, move |order| {
-        refine(order, &from, &seen)
+        refine(order, &from, Some(&seen))
     })
     .await
 }
@@ -77,13 +84,14 @@ async fn record(
     label_count: i64,
     frozen_at_ms: i64,
 ) -> anyhow::Result<()> {
-    let (offer, reason) = match made {
-        Made::Offer(offer) => (Some(descendant(*offer, wanted)), None),
-        Made::NotYet(not_yet) => (None, Some(not_yet.reason)),
-    };
     let mut transaction = app.db.begin().await?;
     lock_eval(&mut *transaction, workspace, &wanted.eval).await?;
-    if !store::finish(&mut *transaction, workspace, wanted, reason.as_deref()).await? {
+    let made = unless_known(&mut *transaction, workspace, &wanted.eval, made).await?;
+    let (offer, kept) = match made {
+        Made::Offer(offer) => (Some(descendant(*offer, wanted)), None),
+        Made::NotYet(not_yet) => (None, Some(not_yet)),
+    };
+    if !store::finish(&mut *transaction, workspace, wanted, kept.as_ref()).await? {
         return Ok(());
     }
     if let Some(offer) = &offer {
@@ -115,4 +123,97 @@ fn descendant(mut offer: Offer, wanted: &Wanted) -> Offer {
         });
     }
     offer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::config::{self, Environment};
+    use crate::domain::EvalSource;
+    use crate::generate::written::tests::trace;
+    use crate::outbox::tests::app;
+    use crate::slack::scripted::ScriptedSlack;
+
+    const VERSION: &str =
+        "\"\"\"All are good.\"\"\"\n\n\ndef evaluate(trace):\n    return True, \"\"\n";
+
+    /// An LLM that hangs up, and how often it was asked.
+    async fn hangs_up() -> (crate::llm::Client, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        tokio::spawn(async move {
+            while let Ok((_, _)) = listener.accept().await {
+                count.fetch_add(1, Relaxed);
+            }
+        });
+        let pairs = [
+            ("ANTHROPIC_API_KEY", "k"),
+            ("ANTHROPIC_BASE_URL", url.as_str()),
+            ("IOFOLD_LLM_TIMEOUT_SECONDS", "1"),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = config::llm(&Environment::from_pairs(pairs)).unwrap();
+        (crate::llm::connect(&config.unwrap()).unwrap(), asked)
+    }
+
+    /// 24 labelled traces and a version that waits for a refinement.
+    async fn fill(app: &App) {
+        let run = async |sql: &'static str, texts: &[&str]| {
+            let mut query = sqlx::query(sql);
+            for text in texts {
+                query = query.bind((*text).to_owned());
+            }
+            query.execute(app.db.pool()).await.unwrap();
+        };
+        run("insert into annotators values ('default', 'U1', 0)", &[]).await;
+        for id in 0..24 {
+            let (said, label) = match id % 2 {
+                0 => ("Ada, according to her notes.", "up"),
+                _ => ("I have no idea, sorry.", "down"),
+            };
+            let name = format!("t{id}");
+            let payload = serde_json::to_string(&trace(id, "Who?", said)).unwrap();
+            let row =
+                "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete,
+                cleaned, started_at_ms, first_seen_at_ms, changed_at_ms, asked)
+                values ('default', $1, $2, 'h', $1, 1, 0, 0, 0, 0, 0)";
+            run(row, &[&name, &payload]).await;
+            let row = "insert into labels values ('default', $1, 'U1', $2, 'why', 0, 1)";
+            run(row, &[&name, label]).await;
+        }
+        run("insert into evals values ('default', 'e', 'e', 0)", &[]).await;
+        let version = "insert into eval_versions (workspace_id, id, eval_id, number, source,
+            source_hash, generator, candidates_tried, state, created_at_ms)
+            values ('default', 'v1', 'e', 1, $1, '', 'rules', 7, 'proposed', 10)";
+        run(version, &[VERSION]).await;
+        let wanted = "insert into refinements (workspace_id, version_id, label_count, cause, due_label_count, state, wanted_at_ms)
+            values ('default', 'v1', 24, 'asked', 24, 'waiting', 0)";
+        run(wanted, &[]).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_for_a_refinement_that_another_process_has_ended_meanwhile() {
+        let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+        let mut app = app(&slack, &folder, "C1").await;
+        fill(&app).await;
+        let (llm, asked) = hangs_up().await;
+        app.llm = Some(llm);
+        let here = WorkspaceId::from("default");
+        let wanted = store::due(&app.db, &here, 24).await.unwrap().remove(0);
+        assert_eq!(wanted.source, EvalSource::new(VERSION));
+        let none: Option<&NotYet> = None;
+        let finished = store::finish(app.db.pool(), &here, &wanted, none).await;
+        assert!(finished.unwrap());
+        settle(&app, &here, &wanted).await.unwrap();
+        assert_eq!(asked.load(Relaxed), 0);
+        let again = "update refinements set state = 'waiting'";
+        sqlx::query(again).execute(app.db.pool()).await.unwrap();
+        settle(&app, &here, &wanted).await.unwrap();
+        assert!(asked.load(Relaxed) > 0, "while it waits, the LLM is asked");
+    }
 }

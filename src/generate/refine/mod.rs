@@ -24,15 +24,15 @@ use crate::domain::EvalSource;
 /// why the old one stays. The LLM starts from it; rules are looked for anew, where the order has no LLM or wants rules,
 /// and where the LLM has none to offer, or none as good as theirs, unless the order wants the LLM's alone.
 ///
-/// `seen` has the ids of the labelled traces that `from`, or a version it descends from, has seen; it is empty where
-/// nobody knows. Blocks: for a thread that may wait.
+/// `seen` has the ids of the labelled traces that `from`, or a version it descends from, has seen; `None` where nobody
+/// knows. Blocks: for a thread that may wait.
 ///
 /// # Errors
 /// As those of [`make`].
 pub fn refine(
     order: Order<'_>,
     from: &EvalSource,
-    seen: &BTreeSet<String>,
+    seen: Option<&BTreeSet<String>>,
 ) -> anyhow::Result<Made> {
     let writer = order.writer.filter(|_| order.which != Which::Rules);
     let order = Order {
@@ -56,7 +56,7 @@ fn by_rules(
     order: &Order<'_>,
     offer: Box<Offer>,
     from: &EvalSource,
-    seen: &BTreeSet<String>,
+    seen: Option<&BTreeSet<String>>,
 ) -> anyhow::Result<Made> {
     let versus = compare::cross_validated(order, &offer, from, seen)?;
     Ok(better(offer, from, versus))
@@ -66,7 +66,7 @@ fn by_llm(
     order: &Order<'_>,
     mut offer: Box<Offer>,
     from: &EvalSource,
-    seen: &BTreeSet<String>,
+    seen: Option<&BTreeSet<String>>,
 ) -> anyhow::Result<Made> {
     let versus = compare::held_out(order, &mut offer, from, seen)?;
     match &offer.making.gain {

@@ -4,6 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
 use crate::domain::{EvalId, EvalSource, VersionId, WorkspaceId};
+use crate::generate::offer::NotYet;
 use crate::store::{Db, now_ms};
 
 /// A refinement that is due.
@@ -61,19 +62,35 @@ pub async fn any_waits(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<bool> {
     Ok(waiting.is_some())
 }
 
-/// Records what a refinement came to, `reason` where the old one stays; says whether it was still waiting.
+/// Whether it still waits: another process may have ended it.
+pub async fn waits(db: &Db, workspace: &WorkspaceId, wanted: &Wanted) -> sqlx::Result<bool> {
+    let waiting = sqlx::query(
+        "select 1 from refinements
+         where workspace_id = $1 and version_id = $2 and label_count = $3 and state = 'waiting'",
+    )
+    .bind(workspace.as_str())
+    .bind(wanted.version.as_str())
+    .bind(wanted.label_count)
+    .fetch_optional(db.pool())
+    .await?;
+    Ok(waiting.is_some())
+}
+
+/// Records what a refinement came to, `kept` where the old one stays; says whether it was still waiting.
 pub async fn finish(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     wanted: &Wanted,
-    reason: Option<&str>,
-) -> sqlx::Result<bool> {
+    kept: Option<&NotYet>,
+) -> anyhow::Result<bool> {
+    let usage = kept.map(|kept| serde_json::to_string(&kept.usage));
     let finished = sqlx::query(
-        "update refinements set state = $1, reason = $2, finished_at_ms = $3
-         where workspace_id = $4 and version_id = $5 and label_count = $6 and state = 'waiting'",
+        "update refinements set state = $1, reason = $2, usage = $3, finished_at_ms = $4
+         where workspace_id = $5 and version_id = $6 and label_count = $7 and state = 'waiting'",
     )
-    .bind(reason.map_or("made", |_| "kept"))
-    .bind(reason)
+    .bind(kept.map_or("made", |_| "kept"))
+    .bind(kept.map(|kept| kept.reason.as_str()))
+    .bind(usage.transpose()?)
     .bind(now_ms())
     .bind(workspace.as_str())
     .bind(wanted.version.as_str())

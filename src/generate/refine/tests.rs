@@ -64,7 +64,7 @@ fn with_order<T>(labels: &[LabelledTrace], run: Run, act: impl FnOnce(Order<'_>)
     })
 }
 
-fn by_rules(labels: &[LabelledTrace], from: &EvalSource, seen: &BTreeSet<String>) -> Made {
+fn by_rules(labels: &[LabelledTrace], from: &EvalSource, seen: Option<&BTreeSet<String>>) -> Made {
     with_order(labels, in_the_guest, |order| refine(order, from, seen)).unwrap()
 }
 
@@ -83,7 +83,7 @@ fn reason(made: Made) -> String {
 #[test]
 fn better_rules_are_offered_with_what_changed_and_judged_on_what_the_old_ones_had_not_seen() {
     let (labels, from) = (cited(24), EvalSource::new(PASSES_ALL));
-    let Made::Offer(offer) = by_rules(&labels, &from, &ids(&labels[..10])) else {
+    let Made::Offer(offer) = by_rules(&labels, &from, Some(&ids(&labels[..10]))) else {
         panic!("there are better ones");
     };
     let descent = offer.making.descent.expect("it is a next version");
@@ -93,15 +93,15 @@ fn better_rules_are_offered_with_what_changed_and_judged_on_what_the_old_ones_ha
         (versus.compared.n, versus.old_right, versus.new_right),
         (14, 7, 14)
     );
-    assert!(versus.cross_validated && versus.seen_before == 0);
-    let same = by_rules(&labels, &offer.source, &BTreeSet::new());
+    assert!(versus.cross_validated && versus.seen_before == Some(0));
+    let same = by_rules(&labels, &offer.source, None);
     assert_eq!(reason(same), "The labels lead to the same eval again.");
 }
 
 #[test]
 fn labels_that_the_old_one_has_seen_prove_no_rules_better() {
     let (labels, from) = (cited(24), EvalSource::new(PASSES_ALL));
-    let kept = reason(by_rules(&labels, &from, &ids(&labels)));
+    let kept = reason(by_rules(&labels, &from, Some(&ids(&labels))));
     assert!(kept.contains("Every label took part"), "{kept}");
 }
 
@@ -125,23 +125,37 @@ fn written(source: &str, labels: &[LabelledTrace], shown: usize) -> Offer {
 fn labels_kept_back_decide_and_are_seen_from_then_on() {
     let labels = cited(10);
     let from = EvalSource::new("fail");
-    let compare = |seen: &BTreeSet<String>| {
+    let compare = |seen: Option<&BTreeSet<String>>| {
         let mut offer = written("pass", &labels, 6);
         let versus = with_order(&labels, of_one_mind, |order| {
             compare::held_out(&order, &mut offer, &from, seen)
         });
         (versus.unwrap().expect("four are kept back"), offer)
     };
-    let (versus, offer) = compare(&ids(&labels[..8]));
-    assert_eq!((versus.compared.n, versus.seen_before), (2, 0));
+    let (versus, offer) = compare(Some(&ids(&labels[..8])));
+    assert_eq!((versus.compared.n, versus.seen_before), (2, Some(0)));
     assert_eq!(offer.seen.len(), 8, "two of four have decided");
-    let (versus, offer) = compare(&ids(&labels));
+    let (versus, offer) = compare(Some(&ids(&labels)));
     assert_eq!(
         (versus.compared.n, versus.seen_before),
-        (4, 4),
+        (4, Some(4)),
         "there are no others"
     );
     assert_eq!(offer.seen.len(), 10);
+    let (versus, _) = compare(None);
+    assert_eq!((versus.compared.n, versus.seen_before), (4, None));
+    let said = versus.sentence();
+    assert!(said.ends_with("had seen is not known."), "{said}");
+}
+
+#[test]
+fn what_a_file_has_seen_nobody_knows() {
+    let Made::Offer(offer) = by_rules(&cited(24), &EvalSource::new(PASSES_ALL), None) else {
+        panic!("there are better ones");
+    };
+    let versus = offer.making.descent.and_then(|descent| descent.versus);
+    let versus = versus.expect("they are compared");
+    assert_eq!((versus.compared.n, versus.seen_before), (24, None));
 }
 
 #[test]
@@ -153,7 +167,7 @@ fn without_a_label_kept_back_nothing_decides() {
             &order,
             &mut offer,
             &EvalSource::new("fail"),
-            &BTreeSet::new(),
+            Some(&BTreeSet::new()),
         )
     });
     assert_eq!(versus.unwrap(), None);
@@ -167,7 +181,7 @@ fn how_two_versions_compare_reads_as_a_sentence() {
         losses: 1,
         neither: 1,
     };
-    insta::assert_snapshot!(Versus::new(paired, false, 5).sentence(), @"On 12 labels that it was not made from, the new version is right on 10 and the one before on 8: only the new one on 3, only the one before on 1. The one before had seen 5 of them.");
+    insta::assert_snapshot!(Versus::new(paired, false, 5).sentence(), @"On 12 labels that it was not made from, the new version is right on 10 and the one before on 8: only the new one on 3, only the one before on 1. The gain is +17 points (95 % interval GAIN). The one before had seen 5 of them.");
 }
 
 proptest! {
@@ -200,7 +214,7 @@ fn an_unanswered_judge_is_no_wrong_verdict() {
     let (labels, asks) = (cited(10), EvalSource::new("asks"));
     let mut offer = written("pass", &labels, 6);
     let versus = with_order(&labels, unanswered, |order| {
-        compare::held_out(&order, &mut offer, &asks, &BTreeSet::new())
+        compare::held_out(&order, &mut offer, &asks, Some(&BTreeSet::new()))
     });
     let versus = versus.unwrap().unwrap();
     assert_eq!((versus.compared.n, versus.is_better()), (0, false));
@@ -214,7 +228,7 @@ fn an_llms_next_version_is_compared_with_rules_of_the_same_labels() {
     let mut offer = written(PASSES_ALL, &labels, 30);
     let fails = EvalSource::new(&PASSES_ALL.replace("True", "False"));
     let versus = with_order(&labels, in_the_guest, |order| {
-        compare::held_out(&order, &mut offer, &fails, &BTreeSet::new())
+        compare::held_out(&order, &mut offer, &fails, Some(&BTreeSet::new()))
     });
     assert_eq!(versus.unwrap().map(|versus| versus.compared.n), Some(10));
     let gain = offer.making.gain.as_ref().expect("there are rules");
@@ -247,7 +261,7 @@ fn where_the_llm_does_not_answer_rules_make_the_next_version_and_say_so() {
                 writer,
                 ..order
             };
-            refine(order, &from, &BTreeSet::new())
+            refine(order, &from, Some(&BTreeSet::new()))
         })
     };
     let Made::Offer(offer) = refined(Which::Auto).unwrap() else {
