@@ -23,7 +23,10 @@ use crate::playground::{self, Playground, PlaygroundConfig};
 use crate::sandbox::Sandbox;
 use crate::store::{Db, now_ms};
 use crate::workspace::{self, LangfuseConnection, SlackConnection, Workspace};
-use crate::{generate, health, ingest, interactions, label, overview, report, run, score};
+use crate::{
+    callouts, code_evals, generate, health, ingest, interactions, label, overview, report, run,
+    score,
+};
 use crate::{langfuse, slack};
 
 /// Behind the hints that rooms give each other, every kind of work is looked for this often.
@@ -47,10 +50,16 @@ pub struct Parts {
     pub llm: Option<llm::Client>,
     /// What evals are asking just now.
     pub underway: run::Underway,
+    /// Bounds the spans that are taken in at once.
+    pub intake: ingest::Intake,
     /// Numbers a team may want otherwise.
     pub settings: Settings,
     /// Verifies what comes from Slack; `None` where Slack is not connected.
     pub slack_signing_secret: Option<SecretString>,
+    /// Lets Langfuse's Web Callouts in; without it they are refused.
+    pub callout_token: Option<SecretString>,
+    /// Who may have code evaluators of Langfuse's run.
+    pub code_evals: code_evals::Doors,
     /// Work that goes on beside an answer to a request.
     pub tasks: TaskTracker,
     /// When this process started.
@@ -174,9 +183,12 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         sandbox,
         llm: llm.map(|llm| llm.until(stopping.clone())),
         underway: run::Underway::default(),
+        intake: ingest::Intake::default(),
         judge,
         settings: config.settings,
         slack_signing_secret: connected.signing_secret,
+        callout_token: config.langfuse_callout_token,
+        code_evals: code_evals::Doors::new(config.code_eval_token, config.lambda_key),
         tasks: TaskTracker::new(),
         started_at_ms: now_ms(),
         has_playground: playground.is_some(),
@@ -292,6 +304,15 @@ fn router(app: &App, playground: Option<&Playground>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/webhooks/langfuse/{workspace}", post(ingest::receive))
+        .route("/v1/traces", post(ingest::receive_spans))
+        // Where Langfuse's own SDKs send them.
+        .route("/api/public/otel/v1/traces", post(ingest::receive_spans))
+        .route("/callouts/langfuse/{workspace}", post(callouts::receive))
+        .route("/langfuse/code-evals", post(code_evals::dispatch))
+        .route(
+            "/2015-03-31/functions/{name}/invocations",
+            post(code_evals::invoke),
+        )
         .route("/slack/interactions", post(interactions::receive))
         .with_state(app.clone());
     match playground {
@@ -399,6 +420,7 @@ async fn prune(app: &App) -> anyhow::Result<()> {
     app.jobs.prune().await?;
     for workspace in app.workspaces() {
         ingest::prune(app, workspace).await?;
+        callouts::prune(app, workspace).await?;
     }
     Ok(())
 }
@@ -420,6 +442,8 @@ async fn handle(app: App, job: Job) -> anyhow::Result<()> {
     };
     match job.work {
         Work::HandleDeliveries => ingest::handle_deliveries(&app, workspace).await,
+        Work::AssembleTraces => ingest::assemble_traces(&app, workspace).await,
+        Work::HandleCallouts => callouts::handle_callouts(&app, workspace).await,
         Work::PollTraces => ingest::poll_traces(&app, workspace).await,
         Work::PostCards => label::post_cards(&app, workspace).await,
         Work::RefreshPosts => {

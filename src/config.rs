@@ -11,6 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::code_evals::Key;
 use crate::domain::LabelUnit;
 use crate::llm::LlmConfig;
 use crate::sandbox;
@@ -30,6 +31,12 @@ pub struct Config {
     pub langfuse: Option<LangfuseConfig>,
     /// Signs Langfuse's webhooks; also usable without API keys.
     pub langfuse_webhook_secret: Option<SecretString>,
+    /// Lets Langfuse's Web Callouts in.
+    pub langfuse_callout_token: Option<SecretString>,
+    /// Lets Langfuse's HTTP dispatcher of code evaluators in.
+    pub code_eval_token: Option<SecretString>,
+    /// Signs the calls of Langfuse's AWS Lambda dispatcher.
+    pub lambda_key: Option<Key>,
     /// The Slack app and channel of the `default` workspace.
     pub slack: Option<SlackConfig>,
     /// The LLMs that write evals and answer what evals ask.
@@ -214,6 +221,9 @@ impl Config {
             public_url: environment.url("IOFOLD_PUBLIC_URL")?,
             langfuse: langfuse(environment)?,
             langfuse_webhook_secret: environment.secret("LANGFUSE_WEBHOOK_SECRET"),
+            langfuse_callout_token: environment.secret("LANGFUSE_CALLOUT_TOKEN"),
+            code_eval_token: environment.secret("IOFOLD_CODE_EVAL_TOKEN"),
+            lambda_key: lambda_key(environment)?,
             slack: slack(environment)?,
             llm: llm(environment)?,
             settings: Settings::default(),
@@ -227,6 +237,11 @@ impl Config {
         };
         config.settings = settings(environment, defaults)?;
         Ok(config)
+    }
+
+    /// How to reach Langfuse, for what needs nothing else.
+    pub fn langfuse_of(environment: &Environment) -> Result<Option<LangfuseConfig>, ConfigError> {
+        langfuse(environment)
     }
 
     /// Whether the service should be its own Slack and Langfuse: only with neither configured, and
@@ -304,6 +319,21 @@ fn langfuse(environment: &Environment) -> Result<Option<LangfuseConfig>, ConfigE
         public_key: environment.needed("LANGFUSE_PUBLIC_KEY", set, fix)?,
         secret_key: environment.needed("LANGFUSE_SECRET_KEY", set, fix)?.into(),
         base_url: base_url.unwrap_or_else(|| default_url(LANGFUSE_CLOUD)),
+    }))
+}
+
+fn lambda_key(environment: &Environment) -> Result<Option<Key>, ConfigError> {
+    let (id, secret) = (
+        "IOFOLD_LAMBDA_ACCESS_KEY_ID",
+        "IOFOLD_LAMBDA_SECRET_ACCESS_KEY",
+    );
+    let Some(set) = environment.first_set(&[id, secret]) else {
+        return Ok(None);
+    };
+    let fix = "Choose one, and set the same as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for Langfuse's worker and web";
+    Ok(Some(Key {
+        id: environment.needed(id, set, fix)?,
+        secret: environment.needed(secret, set, fix)?.into(),
     }))
 }
 
@@ -450,6 +480,10 @@ mod tests {
             (vec![SLACK[0]], "SLACK_SIGNING_SECRET"),
             (vec![SLACK[0], SLACK[1]], "SLACK_CHANNEL"),
             (vec![SLACK[2]], "SLACK_BOT_TOKEN"),
+            (
+                vec![("IOFOLD_LAMBDA_ACCESS_KEY_ID", "AKIA1")],
+                "IOFOLD_LAMBDA_SECRET_ACCESS_KEY",
+            ),
             (
                 vec![SLACK[0], SLACK[1], ("SLACK_CHANNEL", "  ")],
                 "SLACK_CHANNEL",

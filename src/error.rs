@@ -9,6 +9,15 @@ pub enum ApiError {
     /// No signature, a wrong one, or one that is more than five minutes off.
     #[error("the signature is missing, wrong or older than five minutes")]
     BadSignature,
+    /// No bearer token, or a wrong one.
+    #[error(
+        "the bearer token is missing or wrong; send the value of {name}, as iofold has it, in the header \
+         Authorization: Bearer …"
+    )]
+    BadToken {
+        /// The variable that holds the token.
+        name: &'static str,
+    },
     /// The body is not what the route takes; the text says what is.
     #[error("{0}")]
     Malformed(String),
@@ -18,6 +27,9 @@ pub enum ApiError {
         /// The most that is taken.
         limit_bytes: usize,
     },
+    /// There is no room just now; nothing happened.
+    #[error("too much at once; try again in a moment")]
+    Busy,
     /// Not there, or another workspace's.
     #[error("not found")]
     NotFound,
@@ -35,9 +47,10 @@ impl From<sqlx::Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::BadSignature => StatusCode::UNAUTHORIZED,
+            Self::BadSignature | Self::BadToken { .. } => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

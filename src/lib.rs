@@ -6,7 +6,7 @@
 //!
 //! | Room | Takes | Leaves behind |
 //! |---|---|---|
-//! | [`ingest`] | verified webhooks, polled pages | normalised traces, once each |
+//! | [`ingest`] | verified webhooks, polled pages, OTLP exports | normalised traces, once each |
 //! | [`label`] | settled traces; thumbs | one card a trace, one label per annotator and trace |
 //! | [`generate`] | development labels | an immutable eval version, or a reasoned "not yet" |
 //! | [`run`] | an eval version and traces | one outcome each |
@@ -19,13 +19,19 @@
 //! what it is).
 //!
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
-//! status codes, [`body`] bounds what is sent to us, [`interactions`] sends Slack's clicks to their rooms, [`health`] and [`overview`]
+//! status codes, [`auth`] knows the keys of those who send traces, [`body`] bounds what is sent to us, [`bearer`] checks
+//! tokens, [`callouts`] takes what people ask for in Langfuse's menu, [`code_evals`] runs Langfuse's code evaluators,
+//! [`interactions`] sends Slack's clicks to their rooms, [`health`] and [`overview`]
 //! answer `/healthz`, `/readyz` and `/`, [`playground`] stands in for Slack and Langfuse, and [`cli`]
 //! is the command line.
 
 pub mod app;
+pub mod auth;
+pub mod bearer;
 pub mod body;
+pub mod callouts;
 pub mod cli;
+pub mod code_evals;
 pub mod config;
 pub mod domain;
 pub mod error;

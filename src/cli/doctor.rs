@@ -1,6 +1,7 @@
 use std::fmt::Display;
 
 use anyhow::Context;
+use url::Url;
 
 use super::Failure;
 use crate::config::{Config, Environment};
@@ -18,6 +19,8 @@ pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
         sandbox(&config),
         said("Database", database(&config).await),
         said("Langfuse", langfuse(&config).await),
+        said("Web Callout", Ok(callout(&config))),
+        said("Code evaluators", Ok(code_evaluators(&config))),
         said("Slack", slack(&config).await),
         llm(&config).await,
     ];
@@ -92,6 +95,54 @@ async fn langfuse(config: &Config) -> anyhow::Result<String> {
         "{} {}, project {}, read by {api}",
         given.base_url, health.version, project.name
     ))
+}
+
+/// What to type into Langfuse. The token itself is in the environment, and is not shown.
+fn callout(config: &Config) -> String {
+    if config.langfuse_callout_token.is_none() {
+        return "not configured; LANGFUSE_CALLOUT_TOKEN, a secret of your choice, lets people ask the team from \
+                Langfuse's trace menu"
+            .to_owned();
+    }
+    format!(
+        "in Langfuse's project settings, Integrations, Web Callouts, set the URL to \
+         {}/callouts/langfuse/default, and the header Authorization to Bearer and the value of \
+         LANGFUSE_CALLOUT_TOKEN",
+        base(config)
+    )
+}
+
+/// What to set for a self-hosted Langfuse, to have its code evaluators run here.
+fn code_evaluators(config: &Config) -> String {
+    let mut doors = Vec::new();
+    if config.code_eval_token.is_some() {
+        doors.push(format!(
+            "LANGFUSE_CODE_EVAL_DISPATCHER=external and LANGFUSE_CODE_EVAL_EXTERNAL_ENDPOINT={}/langfuse/code-evals",
+            base(config)
+        ));
+    }
+    if config.lambda_key.is_some() {
+        doors.push(format!(
+            "LANGFUSE_CODE_EVAL_DISPATCHER=aws-lambda and LANGFUSE_CODE_EVAL_AWS_LAMBDA_ENDPOINT={}",
+            base(config)
+        ));
+    }
+    match doors.is_empty() {
+        true => "not configured; IOFOLD_CODE_EVAL_TOKEN, or IOFOLD_LAMBDA_ACCESS_KEY_ID and \
+                 IOFOLD_LAMBDA_SECRET_ACCESS_KEY, let a self-hosted Langfuse run its Python evaluators here"
+            .to_owned(),
+        false => format!("set for Langfuse's web and worker {}; docs/langfuse.md has the rest", doors.join(", or ")),
+    }
+}
+
+/// How others reach the service.
+fn base(config: &Config) -> String {
+    let listener = || format!("http://{}", config.listen);
+    let base = config
+        .public_url
+        .as_ref()
+        .map_or_else(listener, Url::to_string);
+    base.trim_end_matches('/').to_owned()
 }
 
 async fn slack(config: &Config) -> anyhow::Result<String> {

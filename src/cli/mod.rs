@@ -1,11 +1,13 @@
-//! The command line: `serve`, `doctor`, and `eval` and `replay`, which need no server and no database.
+//! The command line: `serve`, `doctor`, `key`, and `eval` and `replay`, which need no server and no database.
 
 mod attack;
 mod doctor;
 mod eval;
 mod explain;
 mod generate;
+mod export;
 mod input;
+mod key;
 mod replay;
 mod serve;
 mod submit;
@@ -85,6 +87,9 @@ enum Asked {
     Serve,
     /// Check each connection and say what to fix
     Doctor(Doctor),
+    /// Make, list and revoke the keys by which traces are sent to a workspace
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Make, run and measure evals on files
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -129,6 +134,26 @@ struct Doctor {
 }
 
 #[derive(Subcommand)]
+enum KeyCommand {
+    /// Make a key and print it, for the only time
+    Create {
+        /// What to call it in the list
+        #[arg(default_value = "")]
+        name: String,
+        /// The workspace that it opens
+        #[arg(long, default_value = "default")]
+        workspace: String,
+    },
+    /// List the keys: id, workspace, when made, state, name
+    List,
+    /// Revoke a key, at once and for good
+    Revoke {
+        /// The key's id: what stands between its two underscores
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
 enum EvalCommand {
     /// Make an eval from labelled traces, test it on labels that it has not seen, print the report
     Generate(Generate),
@@ -146,6 +171,46 @@ enum EvalCommand {
     /// Prints the verdict, the source with the lines that ran and the one that decided, what was tested on the way,
     /// and the words of the trace that it was decided on. The eval runs twice, once of them watched.
     Explain(Explain),
+    /// Write an eval as a code evaluator of Langfuse's
+    ///
+    /// The eval stands in it unchanged. In Langfuse it sees one observation: no session, no other observations, and
+    /// none of the trace's own name, tags, user, times and costs.
+    Export(Export),
+    /// Make an eval a code evaluator in the configured Langfuse
+    ///
+    /// It gets the next version where Langfuse has one of this name, and nothing happens where it has the same. What it
+    /// runs on is chosen in Langfuse, in an evaluation rule.
+    Promote(Promote),
+}
+
+#[derive(Args)]
+struct Export {
+    /// The eval: a Python file that defines evaluate(trace)
+    eval: PathBuf,
+    /// Where to write it [default: standard output]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// The score's name [default: the file's]
+    #[arg(long)]
+    name: Option<String>,
+    /// For whom
+    #[arg(long, value_enum, default_value_t = Target::Langfuse)]
+    to: Target,
+}
+
+/// Whose contract an eval is written for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    Langfuse,
+}
+
+#[derive(Args)]
+struct Promote {
+    /// The eval: a Python file that defines evaluate(trace)
+    eval: PathBuf,
+    /// The evaluator's and its score's name [default: the file's]
+    #[arg(long)]
+    name: Option<String>,
 }
 
 #[derive(Args)]
@@ -267,10 +332,15 @@ fn run(asked: &Asked) -> Result<(), Failure> {
         Asked::Eval(EvalCommand::Generate(arguments)) => {
             generate::generate(&environment, arguments)
         }
+        Asked::Key(command) => key::key(&environment, command),
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
         Asked::Eval(EvalCommand::Submit(arguments)) => submit::submit(&environment, arguments),
         Asked::Eval(EvalCommand::Explain(arguments)) => explain::explain(&environment, arguments),
+        Asked::Eval(EvalCommand::Export(arguments)) => match arguments.to {
+            Target::Langfuse => export::export(arguments),
+        },
+        Asked::Eval(EvalCommand::Promote(arguments)) => export::promote(&environment, arguments),
         Asked::Replay(arguments) => replay::replay(&environment, arguments),
     }
 }

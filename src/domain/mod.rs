@@ -12,11 +12,11 @@ mod text;
 mod trace;
 
 pub use eval::{Criterion, EvalSource};
-pub use hash::sha256_hex;
+pub use hash::{same_secret, sha256_hex};
 pub use ids::{AnnotatorId, EvalId, TraceId, VersionId, WorkspaceId};
 pub use label::{AnnotatorLabel, Class, LabelUnit, LabelledTrace, Thumb, consensus};
 pub use markup::escape_markup;
 pub use outcome::{ErrorKind, Outcome, RunError, TOO_DEEP, Verdict};
 pub use session::{Session, SessionError};
 pub use text::{head, one_line, tail};
-pub use trace::{Message, Observation, ToolCall, Trace};
+pub use trace::{Message, Observation, ToolCall, Trace, session_group};

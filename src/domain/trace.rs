@@ -112,19 +112,24 @@ impl Trace {
             .session
             .iter()
             .find_map(|trace| trace.session_id.as_deref());
-        let (kind, key) = match self.session_id.as_deref().or(named) {
-            Some(session) => ("session", session),
-            None => (
-                "input",
-                self.session.first().unwrap_or(self).input_text.as_str(),
-            ),
-        };
-        let digest = Sha256::digest(format!("{kind}\n{key}"));
-        hex::encode(&digest[..12])
+        match self.session_id.as_deref().or(named) {
+            Some(session) => session_group(session),
+            None => digest_of("input", &self.session.first().unwrap_or(self).input_text),
+        }
     }
 
     /// The JSON text an eval's trace argument is parsed from; equal traces give equal bytes.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a trace holds only JSON values")
     }
+}
+
+/// The [`Trace::group`] of a session's traces.
+pub fn session_group(session_id: &str) -> String {
+    digest_of("session", session_id)
+}
+
+fn digest_of(kind: &str, key: &str) -> String {
+    let digest = Sha256::digest(format!("{kind}\n{key}"));
+    hex::encode(&digest[..12])
 }

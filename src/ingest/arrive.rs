@@ -1,15 +1,15 @@
 //! What was read of a trace becomes its row, whichever way it came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use chrono::DateTime;
 use serde_json::{Map, Value};
 use sqlx::{Any, Executor};
 
-use super::normalise;
-use super::store::{self, Arrival};
-use crate::domain::WorkspaceId;
+use super::store::{self, Arrival, Source};
+use super::{normalise, otlp};
+use crate::domain::{Trace, WorkspaceId};
 use crate::langfuse::{Api, OBSERVATIONS_MAX, TracePayload};
 use crate::store::{Db, now_ms};
 use crate::workspace::LangfuseConnection;
@@ -35,8 +35,10 @@ pub async fn keep_observations(
             continue;
         }
         let payload = Value::Object(observation.clone()).to_string();
+        let source = Source::Langfuse;
         let changed =
-            store::upsert_observation(&mut *transaction, workspace, trace_id, id, &payload).await?;
+            store::upsert_observation(&mut *transaction, workspace, trace_id, id, &payload, source)
+                .await?;
         if changed {
             store::reopen_trace(&mut *transaction, workspace, trace_id).await?;
         }
@@ -45,40 +47,108 @@ pub async fn keep_observations(
     transaction.commit().await
 }
 
+/// An observation that a sender's span became.
+pub struct Sent {
+    trace_id: String,
+    id: String,
+    has_ended: bool,
+    payload: String,
+}
+
+impl Sent {
+    /// `None` for what Langfuse itself made, and for what has no ids.
+    pub fn of(observation: Map<String, Value>) -> Option<Self> {
+        if is_langfuses_own(&observation) {
+            return None;
+        }
+        Some(Self {
+            trace_id: id_in(&observation, "traceId")?.to_owned(),
+            id: id_in(&observation, "id")?.to_owned(),
+            has_ended: observation.contains_key("endTime"),
+            payload: Value::Object(observation).to_string(),
+        })
+    }
+}
+
+/// Stores the observations that senders' spans became, and notes which traces are to be put together; says
+/// whether any is. What Langfuse said of an observation stays, and so does a trace that v3's API has brought,
+/// for that knows all of it.
+pub async fn keep_spans(db: &Db, workspace: &WorkspaceId, sent: &[Sent]) -> sqlx::Result<bool> {
+    let mut transaction = store::begin_alone(db, workspace).await?;
+    let mut arrived = BTreeSet::new();
+    for one in sent {
+        let has_ended = one.has_ended;
+        let source = Source::Sender { has_ended };
+        let (trace_id, db) = (&one.trace_id, &mut *transaction);
+        if store::upsert_observation(db, workspace, trace_id, &one.id, &one.payload, source).await?
+        {
+            arrived.insert(trace_id);
+        }
+    }
+    let due_at_ms = now_ms() + otlp::QUIET.as_millis() as i64;
+    let mut any = false;
+    for trace_id in arrived {
+        if !store::has_line(&mut *transaction, workspace, trace_id).await? {
+            store::reopen_trace(&mut *transaction, workspace, trace_id).await?;
+            store::note_arrived(&mut *transaction, workspace, trace_id, due_at_ms).await?;
+            any = true;
+        }
+    }
+    transaction.commit().await?;
+    Ok(any)
+}
+
 /// Puts the seen traces together again where that is due; says how many it was due for.
 pub async fn put_together(db: &Db, workspace: &WorkspaceId, seen: &Seen) -> anyhow::Result<usize> {
     let mut stored = 0;
     for (trace_id, changed) in seen {
         if *changed || !store::is_complete(db, workspace, trace_id).await? {
-            stored += usize::from(assemble(db, workspace, trace_id).await?);
+            stored += usize::from(assemble(db, workspace, trace_id, |_| Ending::AsItIs).await?);
         }
     }
     Ok(stored)
 }
 
+/// What is known of a trace's end beside what its observations say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing.
+    AsItIs,
+    /// Every step has come and ended.
+    Whole,
+}
+
 /// Alone in the workspace from reading to storing: a form put together from fewer observations never
-/// replaces one that has them all.
-async fn assemble(db: &Db, workspace: &WorkspaceId, trace_id: &str) -> anyhow::Result<bool> {
+/// replaces one that has them all. `ending` may see to the observations before. `false` where there is
+/// nothing to put together, or v3's API has brought the trace.
+pub async fn assemble(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+    ending: impl FnOnce(&mut [Map<String, Value>]) -> Ending,
+) -> anyhow::Result<bool> {
     let mut transaction = store::begin_alone(db, workspace).await?;
+    if store::has_line(&mut *transaction, workspace, trace_id).await? {
+        return Ok(false);
+    }
     let rows = store::observations(&mut *transaction, workspace, trace_id).await?;
-    let observations: Vec<Map<String, Value>> = rows
+    let mut observations: Vec<Map<String, Value>> = rows
         .iter()
         .map(|row| serde_json::from_str(row))
         .collect::<Result<_, _>>()
         .context("a stored observation is not JSON")?;
     let changed_at_ms = observations.iter().filter_map(last_time_in).max();
+    let whole = ending(&mut observations) == Ending::Whole;
     let Some(payload) = TracePayload::of_observations(observations) else {
         return Ok(false);
     };
-    let complete = payload.has_ended();
-    keep_trace(
-        &mut *transaction,
-        workspace,
-        &payload,
-        complete,
-        changed_at_ms,
-    )
-    .await?;
+    let trace = normalise(&payload);
+    let arrival = Arrival {
+        complete: payload.has_ended(),
+        whole,
+        ..arrival(&trace, &payload, changed_at_ms)
+    };
+    store::upsert_trace(&mut *transaction, workspace, &arrival).await?;
     transaction.commit().await?;
     Ok(true)
 }
@@ -93,12 +163,24 @@ pub async fn keep_trace(
 ) -> sqlx::Result<()> {
     let trace = normalise(payload);
     let arrival = Arrival {
-        trace: &trace,
         complete,
-        cleaned: has_replacements(payload),
-        changed_at_ms: changed_at_ms.unwrap_or_else(now_ms),
+        ..arrival(&trace, payload, changed_at_ms)
     };
     store::upsert_trace(db, workspace, &arrival).await
+}
+
+fn arrival<'a>(
+    trace: &'a Trace,
+    payload: &TracePayload,
+    changed_at_ms: Option<i64>,
+) -> Arrival<'a> {
+    Arrival {
+        trace,
+        complete: false,
+        whole: false,
+        cleaned: has_replacements(payload),
+        changed_at_ms: changed_at_ms.unwrap_or_else(now_ms),
+    }
 }
 
 /// Reads one trace from Langfuse and stores it; `false` where Langfuse does not have it, or not yet.
@@ -167,7 +249,7 @@ pub async fn keep_detail(
     match line {
         Some(line) => {
             let id = &payload.id;
-            store::upsert_observation(db, workspace, id, id, line).await?;
+            store::upsert_observation(db, workspace, id, id, line, Source::Langfuse).await?;
         }
         None => store::forget_line(db, workspace, &payload.id).await?,
     }

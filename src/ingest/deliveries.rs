@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::arrive;
-use super::job::noted;
+use super::read::read_trace;
 use super::store::{self, DELIVERIES_AT_ONCE, PendingDelivery};
 use crate::jobs::Work;
-use crate::langfuse::{self, TracePayload};
+use crate::langfuse::TracePayload;
 use crate::store::Db;
-use crate::workspace::{LangfuseConnection, Workspace};
+use crate::workspace::Workspace;
 
 /// The rooms that may have work once a trace is stored.
 pub const AFTER_A_TRACE: [Work; 2] = [Work::PostCards, Work::ScoreTraces];
@@ -88,7 +88,10 @@ impl Deliveries<'_> {
         if let Some(langfuse) = self.workspace.awake_langfuse()
             && !found.contains_key(&trace_id)
         {
-            let is_there = self.is_read(langfuse, &trace_id).await?;
+            let (db, workspace) = (self.db, &self.workspace.id);
+            let settled_before_ms = self.settled_before_ms;
+            let is_there =
+                read_trace(db, workspace, langfuse, &trace_id, settled_before_ms).await?;
             found.insert(trace_id.clone(), is_there);
         }
         match found.get(&trace_id) {
@@ -105,20 +108,6 @@ impl Deliveries<'_> {
                 Ok(Some(&[]))
             }
             None => Ok(None),
-        }
-    }
-
-    /// Whether Langfuse has the trace; it is then stored.
-    async fn is_read(&self, langfuse: &LangfuseConnection, trace_id: &str) -> anyhow::Result<bool> {
-        let (db, workspace) = (self.db, &self.workspace.id);
-        let found =
-            arrive::fetch_trace(db, workspace, langfuse, trace_id, self.settled_before_ms).await;
-        match found {
-            Err(error) if concerns_this_trace_only(&error) => {
-                tracing::warn!(trace.id = trace_id, %error, "Langfuse refused a trace");
-                Ok(false)
-            }
-            found => noted(langfuse, found).await,
         }
     }
 }
@@ -142,9 +131,4 @@ fn use_of(body: &str, has_api: bool) -> Use {
         },
         _ => Use::Hint,
     }
-}
-
-fn concerns_this_trace_only(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<langfuse::Error>();
-    error.is_some_and(|error| error.concerns_this_request_only() && !error.is_missing())
 }

@@ -5,6 +5,7 @@
 
 mod chat;
 mod conversation;
+mod parts;
 mod tools;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};

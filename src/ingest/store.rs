@@ -135,23 +135,44 @@ pub async fn set_poll_mark(db: &Db, workspace: &WorkspaceId, mark_ms: i64) -> sq
     .map(drop)
 }
 
-/// Stores an observation as Langfuse gave it; says whether it is new or has changed.
+/// Who says something of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Langfuse,
+    /// The product itself, by OTLP; a step that has not ended replaces none that has.
+    Sender {
+        has_ended: bool,
+    },
+}
+
+/// Stores an observation as its source gave it; says whether it is new or has changed. What Langfuse says
+/// replaces what a sender said, and never the other way round.
 pub async fn upsert_observation(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     trace_id: &str,
     id: &str,
     payload: &str,
+    source: Source,
 ) -> sqlx::Result<bool> {
+    let (name, replaces) = match source {
+        Source::Langfuse => ("langfuse", true),
+        Source::Sender { has_ended } => ("otlp", has_ended),
+    };
     let changed = sqlx::query(
-        "insert into observations (workspace_id, trace_id, id, payload) values ($1, $2, $3, $4)
-         on conflict (workspace_id, trace_id, id) do update set payload = excluded.payload
-         where observations.payload <> excluded.payload",
+        "insert into observations (workspace_id, trace_id, id, payload, source)
+         values ($1, $2, $3, $4, $5)
+         on conflict (workspace_id, trace_id, id) do update
+         set payload = excluded.payload, source = excluded.source
+         where observations.payload <> excluded.payload and $6 = 1
+           and (excluded.source = 'langfuse' or observations.source = 'otlp')",
     )
     .bind(workspace.as_str())
     .bind(trace_id)
     .bind(id)
     .bind(payload)
+    .bind(name)
+    .bind(i64::from(replaces))
     .execute(db)
     .await?;
     Ok(changed.rows_affected() == 1)
@@ -228,11 +249,29 @@ pub async fn is_up_to_date(
     Ok(found.is_some())
 }
 
+/// Whether v3's list has brought a line of the trace, so that the trace is stored as v3 has it.
+pub async fn has_line(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+) -> sqlx::Result<bool> {
+    let found = sqlx::query(
+        "select 1 from observations where workspace_id = $1 and trace_id = $2 and id = $2",
+    )
+    .bind(workspace.as_str())
+    .bind(trace_id)
+    .fetch_optional(db)
+    .await?;
+    Ok(found.is_some())
+}
+
 /// What is known of a trace before it is stored.
 pub struct Arrival<'a> {
     pub trace: &'a Trace,
     /// Whether its root has ended.
     pub complete: bool,
+    /// Whether all its steps have come and ended, so that nothing has to be waited for.
+    pub whole: bool,
     /// Whether unreadable characters were replaced.
     pub cleaned: bool,
     /// When it last changed at its source, as far as that says.
@@ -252,11 +291,11 @@ pub async fn upsert_trace(
         .map_or(now, |time| time.timestamp_millis());
     sqlx::query(
         "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
-                             started_at_ms, first_seen_at_ms, changed_at_ms)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                             started_at_ms, first_seen_at_ms, changed_at_ms, whole)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict (workspace_id, id) do update
          set payload = excluded.payload, payload_hash = excluded.payload_hash,
-             trace_group = excluded.trace_group, complete = excluded.complete,
+             trace_group = excluded.trace_group, complete = excluded.complete, whole = excluded.whole,
              cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
              changed_at_ms = excluded.first_seen_at_ms, to_score = 1
          where traces.payload_hash <> excluded.payload_hash
@@ -272,6 +311,7 @@ pub async fn upsert_trace(
     .bind(started_at_ms)
     .bind(now)
     .bind(arrival.changed_at_ms.min(now))
+    .bind(i64::from(arrival.whole))
     .execute(db)
     .await
     .map(drop)
@@ -286,4 +326,104 @@ pub async fn is_complete(db: &Db, workspace: &WorkspaceId, trace_id: &str) -> sq
             .fetch_optional(db.pool())
             .await?;
     Ok(found.is_some())
+}
+
+/// A trace of which spans came by OTLP and that is to be put together.
+pub struct ArrivedTrace {
+    pub trace_id: String,
+    /// When the last of them came.
+    pub arrived_at_ms: i64,
+}
+
+/// Notes that spans of a trace came just now.
+pub async fn note_arrived(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+    due_at_ms: i64,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into arrived_traces (workspace_id, trace_id, arrived_at_ms, due_at_ms)
+         values ($1, $2, $3, $4)
+         on conflict (workspace_id, trace_id) do update
+         set arrived_at_ms = excluded.arrived_at_ms, due_at_ms = excluded.due_at_ms",
+    )
+    .bind(workspace.as_str())
+    .bind(trace_id)
+    .bind(now_ms())
+    .bind(due_at_ms)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+/// The traces that are to be put together now, those due first first.
+pub async fn due_traces(
+    db: &Db,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> sqlx::Result<Vec<ArrivedTrace>> {
+    let rows = sqlx::query(
+        "select trace_id, arrived_at_ms from arrived_traces
+         where workspace_id = $1 and due_at_ms <= $2 order by due_at_ms limit $3",
+    )
+    .bind(workspace.as_str())
+    .bind(now_ms())
+    .bind(limit)
+    .fetch_all(db.pool())
+    .await?;
+    let read = |row: &sqlx::any::AnyRow| {
+        Ok(ArrivedTrace {
+            trace_id: row.try_get("trace_id")?,
+            arrived_at_ms: row.try_get("arrived_at_ms")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// When the next trace is to be put together; `None` where there is none.
+pub async fn next_due_ms(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<i64>> {
+    sqlx::query("select min(due_at_ms) as due from arrived_traces where workspace_id = $1")
+        .bind(workspace.as_str())
+        .fetch_one(db.pool())
+        .await?
+        .try_get("due")
+}
+
+/// Says that a trace is put together, unless more of it has come since.
+pub async fn finish_arrived(
+    db: &Db,
+    workspace: &WorkspaceId,
+    arrived: &ArrivedTrace,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from arrived_traces
+         where workspace_id = $1 and trace_id = $2 and arrived_at_ms = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(&arrived.trace_id)
+    .bind(arrived.arrived_at_ms)
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
+/// Has a trace looked at again later, unless more of it has come since.
+pub async fn postpone_arrived(
+    db: &Db,
+    workspace: &WorkspaceId,
+    arrived: &ArrivedTrace,
+    due_at_ms: i64,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update arrived_traces set due_at_ms = $1
+         where workspace_id = $2 and trace_id = $3 and arrived_at_ms = $4",
+    )
+    .bind(due_at_ms)
+    .bind(workspace.as_str())
+    .bind(&arrived.trace_id)
+    .bind(arrived.arrived_at_ms)
+    .execute(db.pool())
+    .await
+    .map(drop)
 }

@@ -350,7 +350,15 @@ async fn what_arrives_while_a_trace_is_put_together_is_in_it() {
                       "output": "y", "startTime": ago(61), "endTime": ago(61)});
     let mut other = db.begin().await.expect("it begins");
     let late = late.to_string();
-    let stored = store::upsert_observation(&mut *other, workspace, "t", "late", &late).await;
+    let stored = store::upsert_observation(
+        &mut *other,
+        workspace,
+        "t",
+        "late",
+        &late,
+        store::Source::Langfuse,
+    )
+    .await;
     stored.expect("it is stored");
     let seen = arrive::Seen::from([("t".to_owned(), true)]);
     let (put, committed) = tokio::join!(arrive::put_together(db, workspace, &seen), async {

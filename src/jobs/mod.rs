@@ -30,6 +30,10 @@ const QUEUE_POLL: Duration = Duration::from_millis(500);
 pub enum Work {
     /// `ingest`: look at verified webhooks.
     HandleDeliveries,
+    /// `ingest`: put the traces together whose spans came by OTLP.
+    AssembleTraces,
+    /// `callouts`: read what people asked about in Langfuse.
+    HandleCallouts,
     /// `ingest`: ask Langfuse for what is new.
     PollTraces,
     /// `label`: post the cards of settled traces.
@@ -50,8 +54,10 @@ pub enum Work {
 
 impl Work {
     /// Every kind that the sweep pushes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::HandleDeliveries,
+        Self::AssembleTraces,
+        Self::HandleCallouts,
         Self::PollTraces,
         Self::PostCards,
         Self::RefreshPosts,

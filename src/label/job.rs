@@ -13,15 +13,25 @@ const HOUR_MS: i64 = 3_600_000;
 /// Once an eval exists, one trace in four is asked about, drawn at random.
 const SAMPLE_PROBABILITY: f64 = 0.25;
 
-/// Posts the cards of settled traces, as many as the channel's budget has left.
+/// Cards that people asked for by hand, posted in one job.
+const NAMED_AT_ONCE: i64 = 100;
+
+/// Posts the cards that people asked for by hand, then those of settled traces, as many as the channel's budget
+/// has left.
 pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
+    for trace in store::without_card(&app.db, &workspace.id, true, NAMED_AT_ONCE).await? {
+        if app.is_stopping() {
+            return Ok(());
+        }
+        post_card(app, workspace, slack, &trace).await?;
+    }
     let cards = store::cards_since(&app.db, &workspace.id, now_ms() - HOUR_MS).await?;
     let left = (i64::from(app.settings.cards_per_hour) - cards.posted).max(0);
     draw_sample(app, &workspace.id, left - cards.wanted).await?;
-    for trace in store::without_card(&app.db, &workspace.id, left).await? {
+    for trace in store::without_card(&app.db, &workspace.id, false, left).await? {
         if app.is_stopping() {
             break;
         }
@@ -108,6 +118,7 @@ async fn card_of(
         url: langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())),
         cleaned: found.cleaned,
         tally: store::tally(&app.db, &workspace.id, trace).await?,
+        asked_by: found.asked_by.as_deref(),
         on_session: is_in_session && app.settings.label_unit == LabelUnit::Session,
     })))
 }

@@ -41,6 +41,8 @@ pub struct CardView<'a> {
     /// Whether unreadable characters were replaced.
     pub cleaned: bool,
     pub tally: Tally,
+    /// Who asked for the card by hand: empty where that is not known, `None` where nobody did.
+    pub asked_by: Option<&'a str>,
     /// Whether the thumb is about the trace's session and not about its answer alone.
     pub on_session: bool,
 }
@@ -48,10 +50,11 @@ pub struct CardView<'a> {
 /// The card: question, tool calls, sources, answer, three buttons, the tally.
 pub fn card(view: &CardView<'_>) -> Message {
     let trace = view.trace;
-    let mut blocks = vec![labelled(
+    let mut blocks: Vec<Value> = view.asked_by.map(asked).into_iter().collect();
+    blocks.push(labelled(
         "Question",
         &shown(&trace.input_text, QUESTION_MAX),
-    )];
+    ));
     if !trace.tool_calls.is_empty() {
         blocks.push(context(&tool_lines(&trace.tool_calls)));
     }
@@ -69,6 +72,17 @@ pub fn card(view: &CardView<'_>) -> Message {
         ),
         blocks,
         metadata: None,
+    }
+}
+
+/// That a person wants to know, which no sampled card says.
+fn asked(by: &str) -> Value {
+    match by {
+        "" => context("🙋 Asked for in Langfuse"),
+        by => context(&format!(
+            "🙋 Asked for in Langfuse by {}",
+            escape(&cut(by, 80))
+        )),
     }
 }
 
@@ -203,7 +217,7 @@ pub fn reason_modal(private_metadata: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn shown(on_session: bool) -> String {
+    fn shown(on_session: bool, asked_by: Option<&str>) -> String {
         let trace =
             serde_json::from_value(json!({"id": "t", "input": "Which colour?", "output": "Blue."}));
         let trace = crate::ingest::normalise(&trace.unwrap());
@@ -212,6 +226,7 @@ mod tests {
             url: None,
             cleaned: false,
             tally: Tally::default(),
+            asked_by,
             on_session,
         });
         json!(message.blocks).to_string()
@@ -219,7 +234,15 @@ mod tests {
 
     #[test]
     fn a_card_says_when_its_thumb_is_about_the_session() {
-        assert!(shown(true).contains("Judge the whole session"));
-        assert!(!shown(false).contains("session"));
+        assert!(shown(true, None).contains("Judge the whole session"));
+        assert!(!shown(false, None).contains("session"));
+    }
+
+    #[test]
+    fn a_card_that_a_person_asked_for_says_so_and_a_name_is_only_a_name() {
+        assert!(!shown(false, None).contains("Asked for"));
+        assert!(shown(false, Some("")).contains("🙋 Asked for in Langfuse\""));
+        let named = shown(false, Some("<!channel>"));
+        assert!(named.contains("by &lt;!channel&gt;"), "{named}");
     }
 }

@@ -1,7 +1,8 @@
 //! People are asked: one card a trace, and their thumbs.
 //!
 //! Takes settled traces; leaves one message a trace and one label per annotator and trace. Never
-//! overwrites another annotator's label, and never asks more than the channel's budget.
+//! overwrites another annotator's label, and never asks more than the channel's budget, but for the
+//! traces that a person names.
 
 mod interaction;
 mod job;
@@ -11,4 +12,4 @@ mod store;
 pub use interaction::{Thumbed, give_reason, give_thumb};
 pub use job::{post_cards, refresh_cards};
 pub use message::{REASON_CALLBACK, THUMB_ACTIONS};
-pub use store::ask_for;
+pub use store::{ask_by_hand, ask_for};

@@ -10,6 +10,8 @@ use crate::store::{Db, now_ms};
 pub struct CardTrace {
     pub trace: Trace,
     pub cleaned: bool,
+    /// Who asked for the card by hand: empty where that is not known, `None` where nobody did.
+    pub asked_by: Option<String>,
 }
 
 /// Cards that count against the channel's budget.
@@ -28,7 +30,7 @@ pub async fn undecided(
 ) -> sqlx::Result<Vec<TraceId>> {
     let rows = sqlx::query(
         "select id from traces
-         where workspace_id = $1 and asked is null and complete = 1 and changed_at_ms <= $2
+         where workspace_id = $1 and asked is null and complete = 1 and (changed_at_ms <= $2 or whole = 1)
          order by started_at_ms",
     )
     .bind(workspace.as_str())
@@ -75,10 +77,40 @@ pub async fn ask_for(db: &Db, workspace: &WorkspaceId, trace: &TraceId) -> sqlx:
     transaction.commit().await
 }
 
-/// The traces whose card is wanted and does not stand yet: chosen ones first, then the newest.
+/// Has a trace asked about because a person named it, whatever the channel's budget. A card that stands says
+/// from then on who asked first.
+pub async fn ask_by_hand(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    asked_by: Option<&str>,
+) -> sqlx::Result<()> {
+    let mut transaction = db.begin().await?;
+    let changed = sqlx::query(
+        "update traces set asked_by = $1, asked = 1,
+             ask_probability = case when asked = 1 then ask_probability end
+         where workspace_id = $2 and id = $3
+           and (asked_by is null or (asked_by = '' and $4 <> ''))",
+    )
+    .bind(asked_by.unwrap_or_default())
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .bind(asked_by.unwrap_or_default())
+    .execute(&mut *transaction)
+    .await?;
+    outbox::want(&mut *transaction, workspace, Kind::Card, trace.as_str()).await?;
+    if changed.rows_affected() == 1 {
+        outbox::touch(&mut *transaction, workspace, Kind::Card, trace.as_str()).await?;
+    }
+    transaction.commit().await
+}
+
+/// The traces whose card is wanted and does not stand yet, of those that a person named, or of the others:
+/// chosen ones first, then the newest.
 pub async fn without_card(
     db: &Db,
     workspace: &WorkspaceId,
+    named: bool,
     limit: i64,
 ) -> sqlx::Result<Vec<TraceId>> {
     let rows = sqlx::query(
@@ -86,10 +118,12 @@ pub async fn without_card(
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
          where posts.workspace_id = $1 and posts.kind = 'card'
            and posts.posted_at_ms is null and posts.refusal is null
+           and case when asked_by is null then 0 else 1 end = $2
          order by case when ask_probability is null then 0 else 1 end, started_at_ms desc
-         limit $2",
+         limit $3",
     )
     .bind(workspace.as_str())
+    .bind(i64::from(named))
     .bind(limit)
     .fetch_all(db.pool())
     .await?;
@@ -97,13 +131,16 @@ pub async fn without_card(
     rows.iter().map(read).collect()
 }
 
-/// Cards posted since a time, and cards that are wanted: what the channel's budget counts.
+/// Cards posted since a time, and cards that are wanted: what the channel's budget counts, which is none that a
+/// person named.
 pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sqlx::Result<Cards> {
     let row = sqlx::query(
-        "select (select count(*) from posts where workspace_id = $1 and kind = 'card'
-                    and posted_at_ms > $2) as posted,
-                (select count(*) from posts where workspace_id = $1 and kind = 'card'
-                    and posted_at_ms is null and refusal is null) as wanted",
+        "select count(posts.posted_at_ms) as posted,
+                count(*) - count(posts.posted_at_ms) as wanted
+         from posts join traces
+           on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
+         where posts.workspace_id = $1 and kind = 'card' and asked_by is null
+           and (posted_at_ms > $2 or (posted_at_ms is null and refusal is null))",
     )
     .bind(workspace.as_str())
     .bind(since_ms)
@@ -130,16 +167,18 @@ pub async fn card_trace(
     workspace: &WorkspaceId,
     trace: &TraceId,
 ) -> anyhow::Result<Option<CardTrace>> {
-    let row =
-        sqlx::query("select payload, cleaned from traces where workspace_id = $1 and id = $2")
-            .bind(workspace.as_str())
-            .bind(trace.as_str())
-            .fetch_optional(db.pool())
-            .await?;
+    let row = sqlx::query(
+        "select payload, cleaned, asked_by from traces where workspace_id = $1 and id = $2",
+    )
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .fetch_optional(db.pool())
+    .await?;
     let read = |row: AnyRow| {
         Ok(CardTrace {
             trace: serde_json::from_str(row.try_get("payload")?)?,
             cleaned: row.try_get::<i64, _>("cleaned")? == 1,
+            asked_by: row.try_get("asked_by")?,
         })
     };
     row.map(read).transpose()

@@ -2,6 +2,8 @@ use serde_json::{Map, Value, json};
 
 use super::TracePayload;
 
+/// What an OTLP span can say of its trace's own fields, where they are not its root's.
+const OF_THE_TRACE: [(&str, &str); 2] = [("traceInput", "input"), ("traceOutput", "output")];
 /// The trace's fields that v4 puts on each of its observations, and their names on the trace.
 const ON_EVERY_OBSERVATION: [(&str, &str); 3] = [
     ("traceName", "name"),
@@ -13,7 +15,8 @@ impl TracePayload {
     /// Puts a trace together from v4's observations of it, in whatever order they come.
     ///
     /// The trace's input, output, metadata and time are its root's; name, session, user and tags
-    /// stand on every observation, and are the root's where that says. `None` without observations.
+    /// stand on every observation, and are the root's where that says. An observation made of an OTLP span
+    /// may say the trace's own input, output and metadata. `None` without observations.
     pub fn of_observations(observations: Vec<Map<String, Value>>) -> Option<Self> {
         let root = root_of(&observations)?;
         let mut trace = Map::new();
@@ -28,6 +31,12 @@ impl TracePayload {
             trace.insert(on_trace.to_owned(), value);
         }
         let others = || std::iter::once(root).chain(&observations);
+        for (on_observation, on_trace) in OF_THE_TRACE {
+            if let Some(said) = others().find_map(|o| filled(o, on_observation)) {
+                trace.insert(on_trace.to_owned(), said.clone());
+            }
+        }
+        add_metadata(&mut trace, &observations);
         for (on_observation, on_trace) in ON_EVERY_OBSERVATION {
             let said = others().find_map(|o| filled(o, on_observation));
             // Without a trace name, Langfuse shows the root's own.
@@ -46,6 +55,25 @@ impl TracePayload {
             |step: &&super::ObservationPayload| step.is_root.unwrap_or(step.parent_id.is_none());
         let mut roots = self.observations.iter().filter(root).peekable();
         roots.peek().is_some() && roots.all(|root| root.end_time.is_some() || root.kind == "EVENT")
+    }
+}
+
+/// Adds to a trace's metadata what its spans say of it.
+fn add_metadata(trace: &mut Map<String, Value>, observations: &[Map<String, Value>]) {
+    let said = observations
+        .iter()
+        .filter_map(|o| o.get("traceMetadata")?.as_object());
+    for fields in said {
+        let metadata = trace.entry("metadata").or_insert(Value::Null);
+        if !metadata.is_object() {
+            *metadata = match metadata.take() {
+                Value::Null => json!({}),
+                other => json!({"metadata": other}),
+            };
+        }
+        if let Value::Object(metadata) = metadata {
+            metadata.extend(fields.clone());
+        }
     }
 }
 
@@ -120,6 +148,24 @@ mod tests {
                 "the root has ended, whatever its children do"
             );
         }
+    }
+
+    #[test]
+    fn a_span_may_say_what_its_trace_was_given_and_gave() {
+        let mut step = child();
+        step["traceInput"] = json!("asked");
+        step["traceMetadata"] = json!({"plan": "pro"});
+        let trace = TracePayload::of_observations(rows(&[root(), step])).expect("a trace");
+        assert_eq!(
+            (&trace.input, &trace.output),
+            (&json!("asked"), &json!("A"))
+        );
+        assert_eq!(trace.metadata, json!({"k": 1, "plan": "pro"}));
+        assert_eq!(
+            trace.observations[0].input,
+            json!("Q"),
+            "the step's own stays"
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use url::Url;
 use super::Error;
 use super::reading::{Expansion, millis};
 use super::score::{Score, ScoreType, is_config_name};
-use crate::domain::lenient;
+use crate::domain::{lenient, same_secret};
 
 /// A call that takes longer is given up; a page of big traces from a busy server takes some seconds.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -99,6 +99,12 @@ impl Client {
             api: Arc::default(),
             expansion: Arc::default(),
         })
+    }
+
+    /// Whether these are the project's keys; compared in constant time.
+    pub fn has_keys(&self, public_key: &str, secret_key: &str) -> bool {
+        same_secret(&self.public_key, public_key)
+            & same_secret(self.secret_key.expose_secret(), secret_key)
     }
 
     /// Whether Langfuse is there, and its version.
@@ -227,7 +233,7 @@ impl Client {
         self.answer(what, request).await
     }
 
-    async fn post<T: for<'de> Deserialize<'de>>(
+    pub(super) async fn post<T: for<'de> Deserialize<'de>>(
         &self,
         what: &'static str,
         path: &str,
@@ -237,13 +243,27 @@ impl Client {
         self.answer(what, request).await
     }
 
+    pub(super) async fn patch<T: for<'de> Deserialize<'de>>(
+        &self,
+        what: &'static str,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<T> {
+        let request = self.request_to(Method::PATCH, path).json(body);
+        self.answer(what, request).await
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_to(method, &path.split('/').collect::<Vec<_>>())
+    }
+
+    fn request_to(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("an http address has a path")
             .pop_if_empty()
             .extend(["api", "public"])
-            .extend(path.split('/'));
+            .extend(segments);
         self.http
             .request(method, url)
             .basic_auth(&self.public_key, Some(self.secret_key.expose_secret()))

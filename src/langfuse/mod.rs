@@ -7,6 +7,7 @@
 mod assemble;
 mod client;
 mod error;
+mod evaluators;
 mod payload;
 mod reading;
 mod score;
@@ -14,6 +15,7 @@ pub mod signature;
 
 pub use client::{Api, Client, Health, Project};
 pub use error::Error;
+pub use evaluators::{CodeEvaluator, Promoted};
 pub use payload::{ObservationPayload, TracePayload};
 pub use reading::{OBSERVATIONS_MAX, Page, TRACES_MAX, Window};
 pub use score::{Score, ScoreType, ScoreValue};

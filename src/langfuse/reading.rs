@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Client, Error};
+use super::{Api, Client, Error};
 use crate::domain::lenient;
 
 /// The most observations that v4 gives at once.
@@ -42,6 +42,9 @@ pub struct Page {
     /// v4's cursor, or v3's page number; `None` after the last page.
     pub next: Option<String>,
 }
+
+/// The newest observations or traces of a session that are looked at: among these is where its last trace begins.
+const SESSION_STEPS: usize = 100;
 
 /// Metadata keys whose values were seen cut; asked for in full from then on.
 pub(super) type Expansion = Mutex<BTreeSet<String>>;
@@ -135,6 +138,33 @@ impl Client {
             Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The id of the trace that began last in a session; `None` where Langfuse shows none. Traces that
+    /// Langfuse makes of its own evaluators are none.
+    pub async fn last_trace_of(&self, session_id: &str) -> Result<Option<String>, Error> {
+        let session = ("sessionId", session_id.to_owned());
+        let answer: Answer = match self.api().await? {
+            Api::V4 => {
+                let query = [
+                    session,
+                    ("fields", "core,basic".to_owned()),
+                    ("limit", SESSION_STEPS.to_string()),
+                ];
+                self.get("list observations", "v2/observations", &query)
+                    .await?
+            }
+            Api::V3 => {
+                let query = [
+                    session,
+                    ("fields", "core".to_owned()),
+                    ("limit", SESSION_STEPS.to_string()),
+                    ("orderBy", "timestamp.desc".to_owned()),
+                ];
+                self.get("list traces", "traces", &query).await?
+            }
+        };
+        Ok(last_trace(&answer.data))
     }
 
     async fn observations_by(
@@ -256,6 +286,21 @@ fn parse_container(value: &mut Value) {
     }
 }
 
+/// The trace of the newest root, else of the newest item: of observations, or of traces. They come newest first.
+fn last_trace(items: &[Value]) -> Option<String> {
+    let is_own = |item: &&Value| {
+        let environment = item["environment"].as_str();
+        !environment.is_some_and(|name| name.starts_with("langfuse"))
+    };
+    let mut products = items.iter().filter(is_own);
+    let root = products
+        .clone()
+        .find(|item| item["isRootObservation"] == true);
+    let last = root.or_else(|| products.next())?;
+    let id = last["traceId"].as_str().or(last["id"].as_str())?;
+    Some(id.to_owned())
+}
+
 fn objects(items: Vec<Value>) -> Vec<Map<String, Value>> {
     let object = |item| match item {
         Value::Object(fields) => Some(fields),
@@ -287,6 +332,19 @@ mod tests {
             parse_container(&mut value);
             assert_eq!(value, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_trace_of_a_session_is_the_one_that_began_last() {
+        let late_step = json!({"traceId": "a", "id": "o3", "isRootObservation": false});
+        let own =
+            json!({"traceId": "e", "environment": "langfuse-code-eval", "isRootObservation": true});
+        let root = json!({"traceId": "b", "id": "o2", "isRootObservation": true});
+        let steps = [own.clone(), late_step.clone(), root];
+        assert_eq!(last_trace(&steps).as_deref(), Some("b"));
+        assert_eq!(last_trace(&[own, late_step]).as_deref(), Some("a"));
+        assert_eq!(last_trace(&[json!({"id": "t"})]).as_deref(), Some("t"));
+        assert_eq!(last_trace(&[json!(7)]), None);
     }
 
     #[test]

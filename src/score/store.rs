@@ -30,7 +30,7 @@ pub async fn to_score(
 ) -> sqlx::Result<Vec<PendingRun>> {
     let rows = sqlx::query(
         "select id, payload, payload_hash from traces
-         where workspace_id = $1 and to_score = 1 and complete = 1 and changed_at_ms <= $2
+         where workspace_id = $1 and to_score = 1 and complete = 1 and (changed_at_ms <= $2 or whole = 1)
            and not exists (select 1 from outcomes join eval_versions
                              on eval_versions.workspace_id = outcomes.workspace_id
                             and eval_versions.id = outcomes.version_id and state = 'deployed'

@@ -1,7 +1,9 @@
 //! The app as a user meets it: by HTTP, by Slack's payloads, on the command line, in a browser.
 
 mod browser;
+mod callouts;
 mod cli;
+mod code_evals;
 mod crash;
 mod decisions;
 mod explain;
@@ -13,6 +15,7 @@ mod known_outcomes;
 mod llm;
 mod llm_standin;
 mod migrations;
+mod otlp;
 mod receipts;
 mod refinement;
 mod refusals;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use axum::Router;
-use iofold::langfuse::{Score, ScoreType, ScoreValue};
+use iofold::langfuse::{CodeEvaluator, Score, ScoreType, ScoreValue};
 use iofold::playground::langfuse::{Langfuse, Options, ProjectConfig};
 use serde_json::{Value, json};
 
@@ -89,6 +89,11 @@ async fn our_requests_and_the_stand_ins_answers_are_as_langfuse_describes_them()
         comment: None,
         metadata: json!({"labels": 20}),
     };
+    let evaluator = CodeEvaluator {
+        name: "cites a source",
+        description: "",
+        source: "def evaluate(ctx): ...",
+    };
     let requests = json!([
         [
             "POST score-configs",
@@ -103,6 +108,7 @@ async fn our_requests_and_the_stand_ins_answers_are_as_langfuse_describes_them()
             "POST scores",
             score(ScoreValue::Categorical("up".to_owned())).to_request()
         ],
+        ["POST unstable/evaluators", evaluator.to_request(false)],
     ]);
     let langfuse = langfuse();
     run("langfuse_openapi.py", &langfuse, requests).await;

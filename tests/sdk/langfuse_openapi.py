@@ -27,6 +27,7 @@ READS = [
     ("GET v2/scores", "v2/scores"),
     ("GET v3/scores", "v3/scores?limit=1"),
     ("GET score-configs", "score-configs"),
+    ("GET unstable/evaluators", "unstable/evaluators"),
 ]
 
 

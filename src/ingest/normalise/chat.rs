@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::parts;
 use crate::domain::lenient;
 
 /// A turn as a source has it, before its tool calls are joined to what came back.
@@ -28,21 +29,22 @@ pub struct Call {
 
 /// The turns in an input or output that holds OpenAI-style chat; `None` where it does not.
 ///
-/// Known are a list of messages, `{"messages": […]}`, one message, and a completion with `choices`.
+/// Known are a list of messages, `{"messages": […]}`, one message, and a completion with `choices`; messages may
+/// have their content in parts, as OpenTelemetry writes them.
 /// A lone message without a role has `default_role`, where one is given: outputs leave it out at times.
 pub fn turns(value: &Value, default_role: Option<&str>) -> Option<Vec<Turn>> {
     match parsed(value).as_ref() {
-        Value::Array(items) if !items.is_empty() => items
-            .iter()
-            .map(|item| turn(item.as_object()?, None))
-            .collect(),
+        Value::Array(items) if !items.is_empty() => {
+            let turns = items.iter().map(|item| turns_in(item.as_object()?, None));
+            Some(turns.collect::<Option<Vec<_>>>()?.concat())
+        }
         Value::Object(fields) => match (fields.get("messages"), fields.get("choices")) {
             (Some(messages @ Value::Array(_)), _) => turns(messages, None),
             (_, Some(Value::Array(choices))) => {
                 let message = choices.first()?.get("message")?.as_object()?;
                 Some(vec![turn(message, default_role)?])
             }
-            _ => Some(vec![turn(fields, default_role)?]),
+            _ => turns_in(fields, default_role),
         },
         _ => None,
     }
@@ -98,14 +100,38 @@ const TEXT_KEYS: [&str; 12] = [
     "completion",
 ];
 
-/// The text of an object of which exactly one well-known key holds text.
+/// The text of an object of which exactly one well-known key holds text, or of a call with one argument.
 fn well_known(value: &Value) -> Option<&str> {
     let fields = value.as_object()?;
+    if let Some(text) = lone_argument(fields) {
+        return Some(text);
+    }
     let mut texts = TEXT_KEYS
         .iter()
         .filter_map(|key| fields.get(*key)?.as_str());
     let text = texts.next()?;
     texts.next().is_none().then_some(text)
+}
+
+/// Decorators of functions (Langfuse's, Traceloop's) keep the arguments as `{"args": […], "kwargs": {…}}`.
+fn lone_argument(fields: &Map<String, Value>) -> Option<&str> {
+    let args = fields.get("args")?.as_array()?;
+    let kwargs = fields.get("kwargs")?.as_object()?;
+    let mut all = args.iter().chain(kwargs.values());
+    let (first, rest) = (all.next()?, all.next());
+    first.as_str().filter(|_| rest.is_none())
+}
+
+/// One message's turn, or those of its parts.
+fn turns_in(fields: &Map<String, Value>, default_role: Option<&str>) -> Option<Vec<Turn>> {
+    let spelled_out = |messages: Vec<Value>| {
+        let turns = messages.iter().map(|m| turn(m.as_object()?, default_role));
+        turns.collect()
+    };
+    match parts::as_chat(fields) {
+        Some(messages) => spelled_out(messages),
+        None => Some(vec![turn(fields, default_role)?]),
+    }
 }
 
 fn turn(fields: &Map<String, Value>, default_role: Option<&str>) -> Option<Turn> {

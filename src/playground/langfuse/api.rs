@@ -12,7 +12,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::access::{Budget, credentials};
-use super::{Apis, Langfuse, observations, page, recorded, scores, traces};
+use super::{Apis, Langfuse, evaluators, observations, page, recorded, scores, traces};
 
 /// The version that the stand-in was written after.
 const VERSION: &str = "4.16.0";
@@ -69,6 +69,7 @@ pub fn router(langfuse: Langfuse) -> Router {
         .route("/traces", get(traces::list))
         .route("/traces/{id}", get(traces::detail))
         .merge(scores::router())
+        .merge(evaluators::router())
         .route_layer(keyed)
         .route("/health", get(health))
         .route("/ready", get(health))

@@ -7,6 +7,7 @@
 
 mod access;
 mod api;
+mod evaluators;
 mod observations;
 mod page;
 mod query;
@@ -165,6 +166,15 @@ impl Langfuse {
         let project = state.project(project_id);
         project
             .map(|project| project.scores.clone())
+            .unwrap_or_default()
+    }
+
+    /// The project's evaluators, oldest first, each in its latest version.
+    pub fn evaluators(&self, project_id: &str) -> Vec<Value> {
+        let state = self.locked();
+        let project = state.project(project_id);
+        project
+            .map(|project| project.evaluators.clone())
             .unwrap_or_default()
     }
 

@@ -28,6 +28,8 @@ pub struct Project {
     pub scores: Vec<Value>,
     /// As `GET /api/public/score-configs` gives them.
     pub configs: Vec<Value>,
+    /// Evaluators in code, in the order in which they came, each in its latest version.
+    pub evaluators: Vec<Value>,
     recorded: Vec<Recorded>,
 }
 
@@ -121,6 +123,10 @@ impl State {
         self.record(json!({"config": {"project": project_id, "config": config}}));
     }
 
+    pub fn put_evaluator(&mut self, project_id: &str, evaluator: &Value) {
+        self.record(json!({"evaluator": {"project": project_id, "evaluator": evaluator}}));
+    }
+
     /// Writes down what happens, and lets it happen.
     fn record(&mut self, entry: Value) {
         if let Err(error) = self.journal.append(&entry) {
@@ -141,6 +147,7 @@ impl State {
             "release" => project.happen(body),
             "trace" => project.store(body["detail"].clone()),
             "score" => replace_by_id(&mut project.scores, &body["score"]),
+            "evaluator" => replace_by_id(&mut project.evaluators, &body["evaluator"]),
             "config" => replace_by_id(&mut project.configs, &body["config"]),
             _ => {}
         }
@@ -156,6 +163,7 @@ impl Project {
             traces: Vec::new(),
             scores: Vec::new(),
             configs: Vec::new(),
+            evaluators: Vec::new(),
             recorded: config.recorded,
         }
     }

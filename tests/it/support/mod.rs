@@ -84,6 +84,17 @@ pub fn example_lines(set: &str, range: std::ops::Range<usize>) -> Vec<String> {
     lines.skip(range.start).take(range.len()).collect()
 }
 
+/// Node.js, for scripts beside which OpenTelemetry's and Langfuse's SDKs are installed.
+pub fn sdk_node() -> Command {
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/node_modules");
+    assert!(
+        modules.exists(),
+        "{} is missing: `make test-deps` makes it, with what tests/sdk/package.json names",
+        modules.display()
+    );
+    Command::new("node")
+}
+
 /// The interpreter that has Langfuse's and Slack's own SDKs.
 pub fn sdk_python() -> PathBuf {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sdk-venv/bin/python");
