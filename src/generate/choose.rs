@@ -111,9 +111,9 @@ fn are_few(labels: &[LabelledTrace]) -> bool {
 }
 
 /// Whether development labels alone give rules. Rules of all labels don't say so: a held-out one would choose.
-fn has_rules(order: &Order<'_>, split: &Split, rules: &Generation) -> bool {
+fn has_rules(labels: &[LabelledTrace], split: &Split, rules: &Generation) -> bool {
     let is_eval = |rules: &Generation| matches!(rules, Generation::Eval(_));
-    match are_few(order.labels) {
+    match are_few(labels) {
         true => is_eval(&generate(&split.development, &Settings::default())),
         false => is_eval(rules),
     }
@@ -221,7 +221,7 @@ fn choose(
 ) -> anyhow::Result<Choice> {
     (order.progress)("comparing the evals");
     let contest = contest(order.run, &split.development, &written.unseen)?;
-    let has_rules = has_rules(order, split, rules);
+    let has_rules = has_rules(order.labels, split, rules);
     let choice = match (order.which, order.from) {
         (_, Some(_)) => Choice::Llms,
         _ if !contest.beats_guessing() => Choice::NoBetterThanGuessing(contest),

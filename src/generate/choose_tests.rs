@@ -300,17 +300,16 @@ fn where_the_llms_alone_is_wanted_its_silence_is_an_error() {
 
 #[test]
 fn rules_that_hinge_on_held_out_labels_choose_nothing() {
-    let is_eval = |labels: &[LabelledTrace]| {
-        matches!(generate(labels, &Settings::default()), Generation::Eval(_))
-    };
     let hinges = |labels: &Vec<LabelledTrace>| {
-        let development = split(labels.clone(), &"good_answer".into()).development;
-        is_eval(labels) && !is_eval(&development)
+        let split = split(labels.clone(), &"good_answer".into());
+        let of = |labels: &[LabelledTrace]| generate(labels, &Settings::default());
+        let (all, development) = (of(labels), of(&split.development));
+        let [all_have, development_has] =
+            [&all, &development].map(|rules| matches!(rules, Generation::Eval(_)));
+        assert_eq!(has_rules(labels, &split, &all), development_has);
+        all_have && !development_has
     };
-    let labels = (6..30).map(cited).find(hinges);
-    let offer = offer(Attempt::of(labels.expect("a set of some size")).play_source(CITES));
-    assert_eq!(offer.making.generator, Maker::Llm);
-    assert_eq!(offer.making.gain.unwrap().over, Over::MajorityGuess);
+    assert!((6..30).map(cited).any(|labels| hinges(&labels)));
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn an_unanswered_judge_is_no_wrong_verdict() {
 fn an_llms_next_version_is_compared_with_rules_of_the_same_labels() {
     let labels = cited(40);
     let mut offer = written(PASSES_ALL, &labels, 30);
-    let fails = EvalSource::new(&PASSES_ALL.replace("True", "False"));
+    let fails = EvalSource::new(PASSES_ALL.replace("True", "False"));
     let versus = with_order(&labels, in_the_guest, |order| {
         compare::held_out(&order, &mut offer, &fails, Some(&BTreeSet::new()))
     });
