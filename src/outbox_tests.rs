@@ -5,6 +5,23 @@ use crate::slack::section;
 
 /// The service on an embedded database, with one workspace whose cards go into `channel`.
 pub(crate) async fn app(slack: &ScriptedSlack, folder: &tempfile::TempDir, channel: &str) -> App {
+    app_with(slack, folder, channel, None).await
+}
+
+/// With an LLM at this address.
+pub(crate) async fn app_with(
+    slack: &ScriptedSlack,
+    folder: &tempfile::TempDir,
+    channel: &str,
+    llm_url: Option<&str>,
+) -> App {
+    let llm = llm_url.map(|url| {
+        [
+            ("ANTHROPIC_API_KEY", "k".to_owned()),
+            ("ANTHROPIC_BASE_URL", url.to_owned()),
+            ("IOFOLD_LLM_TIMEOUT_SECONDS", "1".to_owned()),
+        ]
+    });
     let pairs = [
         (
             "DATABASE_URL",
@@ -21,7 +38,12 @@ pub(crate) async fn app(slack: &ScriptedSlack, folder: &tempfile::TempDir, chann
             concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp").to_owned(),
         ),
     ];
-    let environment = Environment::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)));
+    let environment = Environment::from_pairs(
+        pairs
+            .into_iter()
+            .chain(llm.into_iter().flatten())
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     let mut config = Config::read(&environment).unwrap();
     // `cargo test` builds the program too, one folder above its tests.
     let tests = std::env::current_exe().unwrap();

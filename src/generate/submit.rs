@@ -133,6 +133,17 @@ mod tests {
     #[tokio::test]
     async fn a_persons_version_has_seen_what_any_earlier_one_has() {
         let (_folder, db, workspace, eval) = rows().await;
+        let trace =
+            "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete,
+            cleaned, started_at_ms, first_seen_at_ms, changed_at_ms, asked)
+            values ('here', $1, '{}', 'h', '', 1, 0, 0, 0, 0, 0)";
+        for id in ["t1", "t2", "t3"] {
+            sqlx::query(trace)
+                .bind(id)
+                .execute(db.pool())
+                .await
+                .unwrap();
+        }
         for (id, seen) in [("old", ["t1", "t2"]), ("new", ["t2", "t3"])] {
             insert_version_of(&db, &workspace, &eval, id).await;
             for trace in seen {

@@ -1,9 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::Environment;
 use crate::generate::is_development;
-use crate::outbox::tests::app;
+use crate::outbox::tests::{app, app_with};
 use crate::report::refine::has_explained_misses;
 use crate::report::refinements::{self, Fallen};
 use crate::report::{Decision, decide};
@@ -238,24 +237,22 @@ async fn a_picture_that_cannot_be_uploaded_does_not_hold_the_report_back() {
     }
 }
 
-/// An LLM that nobody asks.
-fn an_llm() -> crate::llm::Client {
-    let pairs = [
-        ("ANTHROPIC_API_KEY", "k"),
-        ("ANTHROPIC_BASE_URL", "http://127.0.0.1:9"),
-    ];
-    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let config = crate::config::llm(&Environment::from_pairs(pairs)).unwrap();
-    crate::llm::connect(&config.unwrap()).unwrap()
+/// A service with a version that has run, and an LLM that answers nothing if it is to have one.
+async fn run_with(has_llm: bool, slack: &ScriptedSlack, folder: &tempfile::TempDir) -> App {
+    let url = has_llm.then_some("http://127.0.0.1:9");
+    let app = app_with(slack, folder, "C1", url).await;
+    fill(&app).await;
+    let workspace = app.workspace(&"default".into()).unwrap();
+    crate::run::run_evals(&app, workspace).await.unwrap();
+    app
 }
 
 #[tokio::test]
 async fn there_is_something_to_learn_at_once_only_for_an_llm_from_new_words_that_it_may_read() {
-    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
-    let mut app = app(&slack, &folder, "C1").await;
-    fill(&app).await;
-    let workspace = app.workspace(&"default".into()).unwrap().clone();
-    crate::run::run_evals(&app, &workspace).await.unwrap();
+    let slack = ScriptedSlack::start().await;
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let without = run_with(false, &slack, &folders[0]).await;
+    let with = run_with(true, &slack, &folders[1]).await;
     let group = |is_read: bool| {
         let names = (0..).map(|at: u32| at.to_string());
         let mut names = names.filter(|name| is_development(name, &"e".into()) == is_read);
@@ -270,7 +267,8 @@ async fn there_is_something_to_learn_at_once_only_for_an_llm_from_new_words_that
         (true, "t23", after, false, false),
         (true, "t21", after, true, false),
     ] {
-        app.llm = has_llm.then(an_llm);
+        let app = if has_llm { &with } else { &without };
+        let workspace = app.workspace(&"default".into()).unwrap();
         for sql in [
             "update labels set comment = null where trace_id <> $1 or $2 < 0 or $3 = ''",
             "update labels set comment = 'why', acted_at_us = $2 where trace_id = $1 and $3 <> ''",
@@ -283,7 +281,7 @@ async fn there_is_something_to_learn_at_once_only_for_an_llm_from_new_words_that
                 .await
                 .unwrap();
         }
-        let says = has_explained_misses(&app, &workspace, &"v1".into()).await;
+        let says = has_explained_misses(app, workspace, &"v1".into()).await;
         assert_eq!(
             says.unwrap(),
             learns,

@@ -131,17 +131,16 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
-    use crate::config::{self, Environment};
     use crate::domain::EvalSource;
     use crate::generate::written::tests::trace;
-    use crate::outbox::tests::app;
+    use crate::outbox::tests::app_with;
     use crate::slack::scripted::ScriptedSlack;
 
     const VERSION: &str =
         "\"\"\"All are good.\"\"\"\n\n\ndef evaluate(trace):\n    return True, \"\"\n";
 
-    /// An LLM that hangs up, and how often it was asked.
-    async fn hangs_up() -> (crate::llm::Client, Arc<AtomicUsize>) {
+    /// Where an LLM hangs up, and how often it was asked.
+    async fn hangs_up() -> (String, Arc<AtomicUsize>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(AtomicUsize::new(0));
@@ -151,14 +150,7 @@ mod tests {
                 count.fetch_add(1, Relaxed);
             }
         });
-        let pairs = [
-            ("ANTHROPIC_API_KEY", "k"),
-            ("ANTHROPIC_BASE_URL", url.as_str()),
-            ("IOFOLD_LLM_TIMEOUT_SECONDS", "1"),
-        ];
-        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let config = config::llm(&Environment::from_pairs(pairs)).unwrap();
-        (crate::llm::connect(&config.unwrap()).unwrap(), asked)
+        (url, asked)
     }
 
     /// 24 labelled traces and a version that waits for a refinement.
@@ -199,10 +191,9 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_asked_for_a_refinement_that_another_process_has_ended_meanwhile() {
         let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
-        let mut app = app(&slack, &folder, "C1").await;
+        let (url, asked) = hangs_up().await;
+        let app = app_with(&slack, &folder, "C1", Some(&url)).await;
         fill(&app).await;
-        let (llm, asked) = hangs_up().await;
-        app.llm = Some(llm);
         let here = WorkspaceId::from("default");
         let wanted = store::due(&app.db, &here, 24).await.unwrap().remove(0);
         assert_eq!(wanted.source, EvalSource::new(VERSION));
