@@ -227,8 +227,7 @@ fn print_timing(options: &Options) -> anyhow::Result<()> {
     }
     timing::print(&all, |labels| {
         attempt(labels, 0);
-    });
-    Ok(())
+    })
 }
 
 /// The reported agreement and the majority among the labels, if an eval is offered for labels that mean nothing.
@@ -502,7 +501,6 @@ fn bar(name: &str, balanced: f64, judge: f64) -> String {
     let Some((_, least, code_cannot)) = BARS.iter().find(|(known, ..)| *known == name) else {
         return "-".to_owned();
     };
-    let is_met =
-        (balanced * 100.0).round() >= least * 100.0 || (*code_cannot && judge >= SAID_OFTEN_ENOUGH);
+    let is_met = balanced + 1e-9 >= *least || (*code_cannot && judge >= SAID_OFTEN_ENOUGH);
     format!("{least:.2} {}", if is_met { "met" } else { "not met" })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use anyhow::ensure;
 use iofold::domain::{LabelledTrace, Thumb};
 
 /// Labels, and the seconds that they may take on 2 cores.
@@ -10,11 +11,20 @@ const ANSWER_BYTES: usize = 4_096;
 
 /// Prints the seconds for each of [`SIZES`], where there is a rule to find, so that no test ends early, and where there is
 /// none.
-pub fn print(labels: &[LabelledTrace], attempt: impl Fn(&[LabelledTrace])) {
+///
+/// # Errors
+///
+/// Where all labels made are of one class: an attempt then ends at once.
+pub fn print(labels: &[LabelledTrace], attempt: impl Fn(&[LabelledTrace])) -> anyhow::Result<()> {
     println!("labels  answers     rule  seconds  bar");
     for (count, bar) in SIZES {
         for has_rule in [true, false] {
             let made = made(labels, count, has_rule);
+            let of = |thumb| made.iter().any(|label| label.label == thumb);
+            ensure!(
+                of(Thumb::Up) && of(Thumb::Down),
+                "the labels made are of one class"
+            );
             let start = Instant::now();
             attempt(&made);
             let seconds = start.elapsed().as_secs_f64();
@@ -25,6 +35,7 @@ pub fn print(labels: &[LabelledTrace], attempt: impl Fn(&[LabelledTrace])) {
             println!("{count:>6}     4 KB {rule:>8} {seconds:>8.2}  < {bar} {met}");
         }
     }
+    Ok(())
 }
 
 /// So many labels, each answer made of neighbouring rows' answers.

@@ -24,6 +24,9 @@ const MIN_PHRASE_SHARE: f64 = 0.03;
 const MAX_PHRASE_WORDS: usize = 3;
 const MAX_PHRASE_CHARS: usize = 40;
 
+/// Fields of a format, each a line of an eval.
+const MAX_FIELDS: usize = 24;
+
 /// Cuts tried for a count.
 const MAX_CUTS: usize = 24;
 const ROUND_UNITS: [u64; 7] = [1000, 500, 100, 50, 10, 5, 1];
@@ -437,12 +440,14 @@ fn fields_of<'r>(reading: &'r Reading<'_>) -> Option<&'r BTreeMap<String, Kind>>
     }
 }
 
-/// The fields that all objects have, with their kind where it is always the same; `None` of fewer than three.
+/// The first [`MAX_FIELDS`] fields that all objects have, with their kind where it is always the same; `None` of fewer
+/// than three objects.
 fn shared_fields(objects: &[&BTreeMap<String, Kind>]) -> Option<Vec<(String, Option<Kind>)>> {
     let (first, rest) = objects.split_first().filter(|(_, rest)| rest.len() >= 2)?;
     let shared = first
         .iter()
-        .filter(|(name, _)| rest.iter().all(|fields| fields.contains_key(*name)));
+        .filter(|(name, _)| rest.iter().all(|fields| fields.contains_key(*name)))
+        .take(MAX_FIELDS);
     let kind = |name: &String, kind: &Kind| {
         rest.iter()
             .all(|fields| fields[name] == *kind)

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use regex::escape;
+
 use super::fragment::{Fragment, fragment};
 use super::helpers::Helper;
 use super::measure::RuleList;
 use super::python::return_pair;
 use super::search::opposite;
+use super::text::pattern;
 use crate::domain::{Class, Criterion, EvalSource};
 
 /// Characters of a criterion; the rest is cut.
@@ -20,13 +23,12 @@ pub fn emit(rules: &RuleList) -> (EvalSource, Criterion) {
         .map(|condition| fragment(condition, rules.when_met))
         .collect();
     let criterion = criterion(&fragments, rules.when_met);
+    let functions = functions(&fragments, evaluate(&fragments, rules.when_met));
+    let functions = functions.join("\n\n\n");
     let mut parts = vec![format!("\"\"\"{criterion}\"\"\"")];
-    parts.extend(section(imports(&fragments), "\n"));
+    parts.extend(section(imports(&fragments, &functions), "\n"));
     parts.extend(section(constants(&fragments), "\n"));
-    let head = parts.join("\n\n");
-    let mut functions = functions(&fragments);
-    functions.push(evaluate(&fragments, rules.when_met));
-    let source = format!("{head}\n\n\n{}\n", functions.join("\n\n\n"));
+    let source = format!("{}\n\n\n{functions}\n", parts.join("\n\n"));
     (EvalSource::new(source), criterion)
 }
 
@@ -73,7 +75,8 @@ fn helpers(fragments: &[Fragment]) -> BTreeSet<Helper> {
     all
 }
 
-fn imports(fragments: &[Fragment]) -> Vec<String> {
+/// The imports, without modules that `functions` and the constants do not use.
+fn imports(fragments: &[Fragment], functions: &str) -> Vec<String> {
     let mut all: BTreeSet<String> = fragments
         .iter()
         .flat_map(|fragment| fragment.imports.clone())
@@ -81,7 +84,21 @@ fn imports(fragments: &[Fragment]) -> Vec<String> {
     if helpers(fragments).into_iter().any(Helper::uses_re) {
         all.insert("import re".to_owned());
     }
-    all.into_iter().collect()
+    let constants = constants(fragments).join("\n");
+    let is_used = |import: &String| {
+        let module = import.strip_prefix("import ");
+        module.is_none_or(|module| {
+            [functions, &constants]
+                .iter()
+                .any(|text| names(text, module))
+        })
+    };
+    all.into_iter().filter(is_used).collect()
+}
+
+/// Whether the Python uses a name.
+fn names(text: &str, name: &str) -> bool {
+    pattern(&format!(r"\b{}\b", escape(name))).is_match(text)
 }
 
 fn constants(fragments: &[Fragment]) -> Vec<String> {
@@ -94,14 +111,24 @@ fn constants(fragments: &[Fragment]) -> Vec<String> {
     distinct(own.chain(shared.map(Helper::source)))
 }
 
-fn functions(fragments: &[Fragment]) -> Vec<String> {
-    let shared = helpers(fragments)
-        .into_iter()
-        .filter(|helper| !helper.is_constant());
+/// All functions, `evaluate` last, without helpers that none of those after it calls.
+fn functions(fragments: &[Fragment], evaluate: String) -> Vec<String> {
     let own = fragments
         .iter()
         .flat_map(|fragment| fragment.functions.clone());
-    distinct(shared.map(Helper::source).chain(own))
+    let mut all = distinct(own);
+    all.push(evaluate);
+    let shared = helpers(fragments)
+        .into_iter()
+        .filter(|helper| !helper.is_constant());
+    for source in shared.rev().map(Helper::source) {
+        let name = source.trim_start_matches("def ").split('(').next();
+        let name = name.expect("a split has a first part");
+        if all.iter().any(|later| names(later, name)) {
+            all.insert(0, source);
+        }
+    }
+    all
 }
 
 fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {

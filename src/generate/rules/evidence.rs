@@ -6,7 +6,8 @@
 use super::validate::Table;
 use crate::stats::wilson;
 
-/// Measures that cost less are relations and formats: what people name as reasons themselves.
+/// Measures that cost less are relations, formats, constraints and written predicates: what people name as reasons
+/// themselves.
 const PLAIN_PRICE: f64 = 0.5;
 /// How often shuffled labels may give as good a rule.
 pub const CHANCE: f64 = 0.04;

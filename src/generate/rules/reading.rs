@@ -1,11 +1,14 @@
 //! A trace taken apart once, for all measures.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::constraints::{self, Checked};
 use super::json::{self, Shape};
 use super::language::language;
-use super::text::{key_words, links, names, numbers, quotations, runs, text_of, words};
+use super::text::{key_words, links, names, numbers, pattern, quotations, runs, text_of, words};
 use crate::domain::{ToolCall, Trace};
 
 /// An eval that reads these has learnt who answered or when, not whether the answer is good.
@@ -43,6 +46,9 @@ const BOOKKEEPING: &[&str] = &[
     "hash",
     "seed",
 ];
+
+/// Where a word begins in a name such as `modelName`.
+static INNER_CAPITAL: LazyLock<Regex> = LazyLock::new(|| pattern("([a-z0-9])([A-Z])"));
 
 /// Where the words of an answer could have come from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -211,7 +217,7 @@ fn fields(trace: &Trace) -> impl Iterator<Item = (String, String)> {
 
 /// Whether a field of the metadata, by its name, describes the call, not what a good answer is.
 pub fn says_nothing(name: &str) -> bool {
-    words(&name.replace('_', " "))
+    words(&INNER_CAPITAL.replace_all(name, "$1 $2").replace('_', " "))
         .iter()
         .any(|word| BOOKKEEPING.contains(&word.as_str()))
 }

@@ -231,7 +231,79 @@ fn every_measure_means_the_same_in_rust_and_in_python() {
         } else {
             Class::Pass
         };
-        assert_agrees(&single(measure, index % 3 == 0, when_met), &traces);
+        for (at_least, cut) in telling_cuts(&measure, &traces) {
+            let condition = Condition {
+                measure: measure.clone(),
+                at_least,
+                cut,
+            };
+            let rules = RuleList {
+                conditions: vec![condition],
+                when_met,
+            };
+            assert_agrees(&rules, &traces);
+        }
+    }
+}
+
+/// Cuts of which at least one would tell another number for any of the traces: the smallest value above none, one in the
+/// middle and the largest, from both sides by turns.
+fn telling_cuts(measure: &Measure, traces: &[Trace]) -> Vec<(bool, f64)> {
+    let values = traces
+        .iter()
+        .filter_map(|trace| measure.value(&Reading::new(trace)));
+    let mut values: Vec<f64> = values.filter(|value| *value > 0.0).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let Some(largest) = values.last() else {
+        return vec![(true, 1.0), (false, 1.0)];
+    };
+    let mut cuts = vec![values[0], values[values.len() / 2], *largest];
+    cuts.dedup();
+    let sides = cuts.into_iter().enumerate();
+    sides.map(|(at, cut)| (even(at), cut)).collect()
+}
+
+/// What a search that tries each place anew reads again and again, 20 KB of each.
+fn hostile_texts() -> impl Iterator<Item = String> {
+    let pieces = [
+        "1",
+        "1,",
+        "a",
+        "a@",
+        "A",
+        ".",
+        ".'",
+        "“",
+        "\"",
+        "'",
+        " ",
+        "\n",
+        "*",
+        "* ",
+        "`",
+        "ital",
+        "end ",
+        "no ",
+        "the word ",
+        "3 ",
+        "[",
+        "{",
+        "}",
+        "<",
+        "\t",
+    ];
+    let repeated = pieces.map(|piece| format!("{}x", piece.repeat(20_000 / piece.len())));
+    repeated.into_iter()
+}
+
+#[test]
+fn no_text_takes_longer_to_search_than_an_eval_may() {
+    for text in hostile_texts() {
+        for pattern in PATTERNS {
+            let rules = single(Measure::Pattern(pattern), true, Class::Pass);
+            assert_agrees(&rules, &[trace("", &text)]);
+        }
     }
 }
 
@@ -507,7 +579,8 @@ fn traces_that_are_all_the_same_give_a_reason() {
 
 #[test]
 fn fields_that_name_models_and_scores_are_not_read() {
-    let fields = json!({"metadata": {"model": "alpha", "quality_score": "beta", "trace_id": "gamma", "topic": "delta"}});
+    let fields = json!({"metadata": {"model": "alpha", "quality_score": "beta", "trace_id": "gamma",
+        "modelName": "a", "traceId": "b", "createdAt": "c", "qualityScore": "d", "topic": "delta"}});
     let trace = changed("", "", fields);
     let reading = Reading::new(&trace);
     assert_eq!(reading.references.keys().collect::<Vec<_>>(), ["topic"]);

@@ -1,4 +1,4 @@
-//! Text as the emitted Python sees it: each function here has a twin in `helpers.rs`.
+//! Text as the emitted Python sees it: what `helpers.rs` and the constants of measures do in Python is done here in Rust.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;

@@ -18,11 +18,13 @@ use crate::domain::{ToolCall, Trace};
 const MIN_TOOL_TRACES: usize = 3;
 const MIN_TOOL_SHARE: f64 = 0.1;
 
-/// A tool's name, with a name space before it or not, that opens with a verb of change.
+/// A tool's name, with a name space before it or not, that opens with a verb of change; "order" and such words count only
+/// with an object, for they are nouns too.
 pub const CHANGE: &str = "(?:^|__|[./:])(?i:add|apply|approve|assign|book|buy|cancel|change|close|commit|create|delete|\
-disable|edit|enable|execute|insert|issue|merge|modify|move|open|order|patch|pay|place|post|publish|purchase|push|put|\
+disable|edit|enable|execute|insert|\
+issue_?(?:credit|refund)|merge|modify|move|open_?(?:account|case|ticket)|patch|pay|place_?order|post|publish|purchase|push|put|\
 refund|remove|rename|replace|reschedule|reserve|reset|save|schedule|send|set|submit|update|upload|upsert|write)\
-(?:[^a-z]|$)";
+(?:[^A-Za-z]|[A-Z]+(?:[^A-Z_]|$)|$)";
 
 static COMPILED: LazyLock<Regex> = LazyLock::new(|| pattern(CHANGE));
 
@@ -124,7 +126,11 @@ fn canonical(value: &Value) -> String {
                 .iter()
                 .map(|(name, value)| (name, canonical(value)))
                 .collect();
-            format!("{fields:?}")
+            let fields: Vec<_> = fields
+                .into_iter()
+                .map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())))
+                .collect();
+            format!("{{{}}}", fields.join(","))
         }
         plain => plain.to_string(),
     }

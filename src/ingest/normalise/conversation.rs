@@ -18,7 +18,7 @@ pub struct Said {
 ///
 /// A generation's input may be the whole conversation so far, its last part, or only what is new; what
 /// was said already is not repeated. What no generation tells comes from the trace's own input and
-/// output.
+/// output: with the output ends what the assistant has not ended.
 pub fn conversation(trace: &TracePayload, steps: &[&ObservationPayload]) -> Vec<Said> {
     let mut conversation = Conversation::default();
     for (step, observation) in steps.iter().enumerate() {
@@ -33,7 +33,8 @@ pub fn conversation(trace: &TracePayload, steps: &[&ObservationPayload]) -> Vec<
             .map(|turn| Said { turn, step: 0 });
         conversation.said.splice(0..0, asked);
     }
-    if !conversation.has("assistant") {
+    let last = conversation.said.last();
+    if last.is_none_or(|last| last.turn.role != "assistant") {
         conversation.append(answered(&trace.output), steps.len());
     }
     conversation.said

@@ -205,6 +205,26 @@ fn without_generations_the_traces_own_input_and_output_are_the_conversation() {
     assert_eq!(script(&trace), ["user: Q", "assistant: A"]);
 }
 
+#[test]
+fn the_output_answers_a_conversation_that_the_user_ends() {
+    let said = |role: &str, content: &str| json!({"role": role, "content": content});
+    let input = json!([
+        said("user", "Hi"),
+        said("assistant", "Hello"),
+        said("user", "Where is it?")
+    ]);
+    let expected = ["user: Hi", "assistant: Hello", "user: Where is it?"];
+    for output in [json!("Here."), said("assistant", "Here.")] {
+        let trace = of(json!({"input": input, "output": output, "observations": []}));
+        assert_eq!(
+            script(&trace),
+            [&expected[..], &["assistant: Here."]].concat()
+        );
+    }
+    let trace = of(json!({"input": input, "output": null, "observations": []}));
+    assert_eq!(script(&trace), expected, "no output ends nothing");
+}
+
 /// An agent's trace as tau-bench's are recorded: the calls stand in the messages and as TOOL steps.
 fn agent() -> Value {
     let result = |id: &str, name: &str, text: &str| json!([{"role": "tool", "tool_call_id": id, "name": name, "content": text}]);

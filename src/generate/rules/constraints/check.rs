@@ -15,8 +15,8 @@ pub struct Checked {
     pub broken: Kinds,
 }
 
-static SPAN: LazyLock<Regex> =
-    LazyLock::new(|| compiled(&expanded("NUM(?:(?:-| to | or | and )NUM)?")));
+static AMOUNT: LazyLock<Regex> = LazyLock::new(|| compiled(&expanded("MANY")));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| compiled(&expanded("NUM")));
 static NO_LESS: LazyLock<Regex> = LazyLock::new(|| pattern("not? less"));
 static NO_MORE: LazyLock<Regex> = LazyLock::new(|| pattern("not? more"));
 static WORD: LazyLock<Regex> = LazyLock::new(|| compiled(&expanded("WORD")));
@@ -26,20 +26,12 @@ pub const NO_KEYS: [&str; 7] = ["and", "or", "the", "word", "words", "keyword", 
 /// What keywords are quoted with.
 pub const QUOTES: &str = "\"'“”‘’";
 
-/// The spellings that are made one before a request is read.
-pub const SPELLINGS: [(&str, &str); 3] = [
-    ("once", "one time"),
-    ("twice", "two times"),
-    ("fewer", "less"),
-];
+/// The spellings that are made one before an amount is read.
+pub const SPELLINGS: [(&str, &str); 3] = [("once", "one"), ("twice", "two"), ("fewer", "less")];
 
 /// Checks an answer, given also in lower case.
 pub fn check(request: &str, answer: &str, lower_answer: &str) -> Checked {
-    let request = SPELLINGS
-        .iter()
-        .fold(request.to_lowercase(), |text, (from, to)| {
-            text.replace(from, to)
-        });
+    let request = request.to_lowercase();
     let texts = [answer, lower_answer];
     let mut checked = Checked::default();
     for index in 0..KINDS.len() {
@@ -93,14 +85,22 @@ fn compiled_for(counted: &str, key: &str) -> Regex {
 }
 
 /// The least and the most that "at least 3", "less than five" or "2 to 4" allow; no most is no limit.
+///
+/// Only the amount counts, not what is said around it.
 pub fn limits(said: &str) -> (usize, Option<i64>) {
-    let said = NO_MORE.replace_all(said, "most");
+    let said = SPELLINGS
+        .iter()
+        .fold(said.to_owned(), |text, (from, to)| text.replace(from, to));
+    let amount = AMOUNT.find(&said).expect("what is asked has an amount");
+    let said = NO_MORE.replace_all(amount.as_str(), "most");
     let said = NO_LESS.replace_all(&said, "least");
-    let numbers = SPAN.captures(&said).expect("what is asked has a number");
-    let first = number(&numbers[1]);
-    let last = numbers.get(2).map_or(first, |last| number(last.as_str()));
+    let numbers: Vec<usize> = NUMBER
+        .find_iter(&said)
+        .map(|found| number(found.as_str()))
+        .collect();
+    let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
     let says = |any: &[&str]| any.iter().any(|word| said.contains(word));
-    let low = if says(&["most", "less", "up to", "max"]) {
+    let low = if says(&["most", "less", "max", "up"]) {
         0
     } else {
         first + usize::from(says(&["more than"]))

@@ -11,7 +11,7 @@ pub fn spoken(asked: Asked) -> Spoken {
     Spoken {
         imports: vec!["re"],
         constants: constants(asked.kinds),
-        functions: vec![LIMITS.to_owned(), breaches()],
+        functions: vec![limits(), breaches()],
         setup: vec![
             "breach = next(breaches(trace[\"input_text\"], trace[\"output_text\"]), None)"
                 .to_owned(),
@@ -89,6 +89,12 @@ fn written(text: &str) -> String {
     format!("{prefix}{quotes}{text}{quotes}")
 }
 
+fn limits() -> String {
+    let replaced =
+        SPELLINGS.map(|(from, to)| format!(".replace({}, {})", literal(from), literal(to)));
+    LIMITS.replace("SPELLINGS", &replaced.concat())
+}
+
 /// The text of an f-string, with a field for each token.
 fn fields(text: &str) -> String {
     let doubled = text.replace('{', "{{").replace('}', "}}");
@@ -99,32 +105,25 @@ fn fields(text: &str) -> String {
 }
 
 fn breaches() -> String {
-    let [once, twice, fewer] =
-        SPELLINGS.map(|(from, to)| format!("({}, {})", literal(from), literal(to)));
     BREACHES
-        .replace("ONCE", &once)
-        .replace("TWICE", &twice)
-        .replace("FEWER", &fewer)
         .replace("MAX_STATED", &MAX_STATED.to_string())
         .replace("QUOTES", &format!("\"{}\"", QUOTES.replace('"', "\\\"")))
 }
 
 const LIMITS: &str = r#"def limits(said):
     """The least and the most that "at least 3", "less than five" or "2 to 4" allow."""
+    said = saidSPELLINGS
+    said = re.search(MANY, said, re.ASCII)[0]
     said = re.sub("not? less", "least", re.sub("not? more", "most", said))
-    span = re.search(rf"{NUM}(?:(?:-| to | or | and ){NUM})?", said, re.ASCII)
-    ends = (span[1], span[2] or span[1])
-    low, high = (NUMBERS.index(n) if n in NUMBERS else int(n) for n in ends)
-    low = 0 if re.search("most|less|max|up to", said) else low + ("more than" in said)
+    ends = [int(n) if n.isdigit() else NUMBERS.index(n) for n in re.findall(NUM, said)]
+    low = 0 if re.search("most|less|max|up", said) else ends[0] + ("more than" in said)
     unlimited = re.search(r"least|more|min|\+", said)
-    return low, float("inf") if unlimited else high - ("less than" in said)"#;
+    return low, float("inf") if unlimited else ends[-1] - ("less than" in said)"#;
 
 const BREACHES: &str = r#"def breaches(request, answer):
     """What the request asks for and the answer does not have."""
-    request = request.lower().replaceONCE.replaceTWICE
-    request = request.replaceFEWER
     for usual, ask, counted in CONSTRAINTS:
-        for stated in list(re.finditer(ask, request, re.ASCII))[:MAX_STATED]:
+        for stated in list(re.finditer(ask, request.lower(), re.ASCII))[:MAX_STATED]:
             low, high = limits(stated[0] if usual == "N" else usual)
             for key in re.findall(WORD, stated.groupdict().get("words", "")) or [""]:
                 pattern = counted.replace("KEY", re.escape(key.strip(QUOTES)))

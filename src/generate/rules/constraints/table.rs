@@ -1,7 +1,7 @@
 //! The kinds of constraints: how requests state them, and what is counted in the answer.
 //!
 //! The patterns mean the same to Python, with `re.ASCII`, and to this crate, after [`compiled`] has said `\b`, `\w`, `\s`
-//! and `\Z` in its words. All repeats over free text are bounded, so that no text makes Python's search slow.
+//! and `\Z` in its words. No text makes Python's search slow: a repeat is bounded, or begins only where few of its kind can.
 
 use std::sync::LazyLock;
 
@@ -62,26 +62,32 @@ pub const NUMBERS: &str = "zero one two three four five six seven eight nine ten
 /// Names that patterns may use, each with its pattern, in which earlier names may stand.
 ///
 /// No name is the beginning of a later one, so that they can be replaced from the last to the first.
-pub const TOKENS: [(&str, &str); 8] = [
+pub const TOKENS: [(&str, &str); 10] = [
     ("NUM", r"\b([0-9]{1,6}|SPELT)\b"),
     (
         "HOW",
-        r"(at (least|most)|(not? )?(less|more) than|(min|max)imum of|exactly|only|up to)",
+        r"(at (least|most)|(not? )?(less|fewer|more) than|m..imum of|exactly|only|up to)",
     ),
     (
         "MANY",
-        r"(HOW (a total of )?)?NUM((-| to | or | and )NUM| or more| or less|\+)?",
+        r"(HOW (a \w+ of )?)?NUM((-| (to|or|and) )NUM| or (more|less|fewer)|\+)?",
+    ),
+    ("TIMES", "HOW (MANY time|once|twice)"),
+    // What may follow "not": a first word that is not like "forget", "hesitate", "know" or "understand".
+    (
+        "GAP",
+        " ?(([a-egijl-tv-z]|f[^o]|h[^e]|k[^n]|u[^n])[a-z ]{0,40})?",
     ),
     (
         "NOT",
-        r"\b(no|not|\w+n['’]t|cannot|without|avoid|exclude|refrain|free of)\b[a-z ]{0,40}",
+        r"\b(no|\w*n[o'’]t|without|avoid|exclude|refrain|free of)\bGAP",
     ),
     (
         "DO",
         r"(^|\n|[.,:] |\b(must|to|and|that) )(include|use|mention|contain)s? [a-z ]{0,20}",
     ),
     ("QUOTE", r#"(?:["“][^"“”\n]+["”]|['‘][^'‘’\n]+['’])"#),
-    ("WORD", r#"(?:QUOTE|[^\s,.:;"“”'‘’()\[\]]+)"#),
+    ("WORD", r#"(?:QUOTE|[^ \t-\r,.:;"“”'‘’()\[\]]+)"#),
     (
         "LIST",
         r"(?P<words>((the |key)words?:? WORD|QUOTE)((,? (and|or)|,) WORD){0,9})",
@@ -115,7 +121,7 @@ pub static KINDS: &[Kind] = &[
     kind(
         Letters,
         "0",
-        &[r"(in|all|only|use) [a-z ]{0,16}lower ?-?case|NOT\bcapital"],
+        &[r"(in|all|only|use) [a-z ]{0,9}lower.?case|NOT\bcapital [lw]"],
         "[A-Z]",
     ),
     kind(
@@ -185,7 +191,7 @@ pub static KINDS: &[Kind] = &[
     kind(
         Layout,
         NAMED,
-        &[r"(light|ital\w+) MANY|MANY( \w+){0,4} (highl|ital)"],
+        &[r"(light|alici.e) MANY|MANY( \w+){0,4} (highl|ital)"],
         r"\*[^*\n]+\*",
     ),
     kind(Layout, "1+", &[r"(6|six) asterisk|\*{6}"], r"\*{6}"),
@@ -198,14 +204,14 @@ pub static KINDS: &[Kind] = &[
     kind(
         Layout,
         "1+",
-        &[r"(in|as?|valid) json"],
-        r"(?s)\A\s*(```\w*\s*)?[{\[].*[}\]]\s*(```\s*)?\Z",
+        &[r"(in|as( a)?|valid) json"],
+        r"(?s)\A\s?(```\w*)?\s*[{\[].*[}\]][`\s]*\Z",
     ),
     kind(Layout, NAMED, &[r"HOW MANY hashtags?"], r"#\w"),
     kind(
         Wording,
         NAMED,
-        &[r"(letter|word) (?P<words>WORD)( \w+){0,5}? HOW MANY time"],
+        &[r"(letter|word) (?P<words>WORD)( \w+){0,5}? TIMES"],
         "KEY",
     ),
     kind(Wording, "0", &[r"NOT\bthe letter (?P<words>WORD)"], "KEY"),
@@ -214,25 +220,25 @@ pub static KINDS: &[Kind] = &[
     kind(
         Wording,
         "0",
-        &["no other languages?"],
+        &[r"in [a-cf-z]\w+( lang\w+)?,?( and)? no other lang"],
         r"\b(the|and|of|is)\b",
     ),
     kind(
         Frame,
         "1+",
         &[r"\b(end|finish)\b[a-z ]{0,60}:? (?P<words>QUOTE)"],
-        r#"KEY["\s]*\Z"#,
+        r#"KEY["\s]{0,9}\Z"#,
     ),
     kind(
         Frame,
         "1+",
         &[r"response \w+ start[a-z ]{0,30} (?P<words>QUOTE)"],
-        r#"\A["\s]*KEY"#,
+        r#"\A["\s]{0,9}KEY"#,
     ),
     kind(
         Frame,
         "1+",
-        &[r"double quotation|double quotes"],
+        &[r"(wrap|put|with|in) [a-z ]{0,40}double quot"],
         r#"(?s)\A\s*".*"\s*\Z"#,
     ),
     kind(Frame, "1+", &[r"\bp\.(p\.)?s\b"], r"\bP\.(P\.)?S"),

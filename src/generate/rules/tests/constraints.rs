@@ -96,6 +96,11 @@ const STATED: &[(&[&str], &str, &str)] = &[
     ),
     (&["Use exactly two words."], "a b", "a"),
     (
+        &["Write 3 minor sentences.", "Write 3 sentences."],
+        "One. Two. Three.",
+        "One. Two. Three. Four.",
+    ),
+    (
         &["Write 2 to 3 words.", "Between 2 and 3 words."],
         "a b",
         "a b c d",
@@ -182,6 +187,7 @@ const STATED: &[(&[&str], &str, &str)] = &[
         &[
             "Wrap the output in JSON format.",
             "Answer as JSON.",
+            "Give it as a JSON object.",
             "Reply with valid JSON only.",
         ],
         " ```json\n{\"a\": 1}\n``` ",
@@ -196,6 +202,20 @@ const STATED: &[(&[&str], &str, &str)] = &[
         ],
         "Q, q",
         "q",
+    ),
+    (
+        &[
+            "The word egg should appear exactly once.",
+            "Use the word egg only one time.",
+        ],
+        "An egg",
+        "Egg, egg",
+    ),
+    (&["Use the word \"once\"."], "Once more", "One time more"),
+    (
+        &["Include the keywords foo\u{a0}bar."],
+        "foo\u{a0}bar",
+        "foo, bar",
     ),
     (
         &["The word egg must appear less than 2 times."],
@@ -232,7 +252,10 @@ const STATED: &[(&[&str], &str, &str)] = &[
         "Ham, bread",
     ),
     (
-        &["Answer in German, no other language is allowed."],
+        &[
+            "Answer in German, no other language is allowed.",
+            "Write in Hindi language, no other language is allowed.",
+        ],
         "Das ist gut.",
         "This is good.",
     ),
@@ -252,6 +275,7 @@ const STATED: &[(&[&str], &str, &str)] = &[
     (
         &[
             "Wrap your entire response with double quotation marks.",
+            "Your answer should be wrapped in double quotes.",
             "Put double quotes around it all.",
         ],
         "\n\"Yes.\"",
@@ -303,6 +327,15 @@ fn a_request_that_states_nothing_is_followed() {
         "Use at least many words.",
         "Who wrote the sentence in the book?",
         "ÀÉ ½ ٣ words",
+        "I don't know the capital of Peru.",
+        "I don’t know all the capital letters.",
+        "Do not forget to use commas.",
+        "You can't understand it without the rules, so don't hesitate to use punctuation.",
+        "Explain what a JSON parser does.",
+        "I do not know what \"serendipity\" means.",
+        "Escape the double quotes in this csv.",
+        "Answer in English and no other language.",
+        "Use only English, no other languages.",
     ] {
         assert!(follows(request, "Two, three, FOUR."), "{request}");
         assert_eq!(
@@ -502,6 +535,21 @@ fn request() -> impl Strategy<Value = String> {
                 .collect();
             format!("{before}{kept}{after}")
         })
+}
+
+#[test]
+fn no_text_takes_longer_to_check_than_an_eval_may() {
+    let mut requests: Vec<&str> = STATED.iter().map(|(requests, ..)| requests[0]).collect();
+    requests.extend(["End with \" \".", "Your response must start with \" \"."]);
+    for text in hostile_texts() {
+        for request in &requests {
+            follows(request, &text);
+        }
+        for family in Family::ALL {
+            let rules = single(all_of(family), true, Class::Pass);
+            assert_agrees(&rules, &[trace(&text, &text)]);
+        }
+    }
 }
 
 proptest! {

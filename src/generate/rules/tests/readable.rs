@@ -5,8 +5,10 @@ use std::process::Command;
 
 use super::*;
 use crate::domain::lenient;
+use crate::generate::rules::columns::format_columns;
 use crate::generate::rules::constraints::{Asked, Family};
 use crate::generate::rules::trajectory::{NAMELESS, Trajectory};
+use crate::generate::rules::vocabulary::Pattern;
 use crate::ingest::normalise;
 use crate::langfuse::TracePayload;
 
@@ -110,6 +112,11 @@ fn every_measure_reads_well() {
     assert_readable(&all.iter().flat_map(evals_of).collect::<Vec<_>>());
 }
 
+fn pattern_of_longest_noun() -> &'static Pattern {
+    let telling = PATTERNS.iter().filter(|known| known.is_telling);
+    telling.max_by_key(|known| known.noun.len()).unwrap()
+}
+
 /// One measure of each kind, the longest to write.
 fn kinds() -> Vec<Measure> {
     let fields = ["answer", "confidence", "reasoning", "sources"]
@@ -128,6 +135,7 @@ fn kinds() -> Vec<Measure> {
         Measure::Format(Format::ExactFields(fields.to_vec())),
         Measure::Fenced,
         Measure::Pattern(&PATTERNS[0]),
+        Measure::Pattern(pattern_of_longest_noun()),
         Measure::SaysAny(&PHRASE_LISTS[2]),
         Measure::Says("in other words".to_owned()),
         Measure::Ends(&ENDINGS[1]),
@@ -172,21 +180,88 @@ fn threes(kinds: &[Measure]) -> Vec<[&Measure; 3]> {
 #[test]
 fn three_conditions_of_different_measures_read_well() {
     let kinds = kinds();
-    let list = |three: [&Measure; 3]| {
-        let conditions = three.map(|measure| Condition {
-            measure: measure.clone(),
-            at_least: true,
+    let list = |three: [&Measure; 3], sides: usize| {
+        let condition = |at: usize| Condition {
+            measure: three[at].clone(),
+            at_least: sides >> at & 1 == 1,
             cut: 1.0,
-        });
+        };
+        let conditions = [0, 1, 2].map(condition);
         let rules = RuleList {
             conditions: conditions.to_vec(),
             when_met: Class::Fail,
         };
         emit(&rules).0
     };
-    let sources: Vec<_> = threes(&kinds).into_iter().map(list).collect();
-    assert!(sources.len() > 500, "{} lists", sources.len());
-    assert_readable(&sources);
+    let threes = threes(&kinds);
+    assert!(threes.len() > 500, "{} lists", threes.len());
+    let sources = threes.into_iter().enumerate().flat_map(|(at, three)| {
+        // Both sides of each; all eight ways only as far as lines go.
+        let all = (0..8).map(|sides| list(three, sides));
+        let longest = all.max_by_key(|source| source.as_str().lines().count());
+        [longest.unwrap(), list(three, at % 8)]
+    });
+    assert_readable(&sources.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_only_a_reason_that_is_not_said_needs_is_not_written() {
+    let condition = |measure, at_least| Condition {
+        measure,
+        at_least,
+        cut: 0.5,
+    };
+    let rules = RuleList {
+        conditions: vec![
+            condition(Measure::Repetition, false),
+            condition(Measure::Fenced, true),
+        ],
+        when_met: Class::Pass,
+    };
+    let (source, _) = emit(&rules);
+    for unused in ["repeated", "collections", "again"] {
+        assert!(!source.as_str().contains(unused), "{}", source.as_str());
+    }
+    assert_agrees(&rules, &traces());
+    assert_readable(&[source]);
+}
+
+#[test]
+fn a_format_of_many_fields_fits_on_a_page() {
+    let one = |index: usize| {
+        let fields = (0..90).map(|at| (format!("field_{at:02}"), json!(index)));
+        let mut object: serde_json::Map<String, Value> = fields.collect();
+        if !even(index) {
+            object.remove("field_00");
+        }
+        let label = if even(index) { Thumb::Up } else { Thumb::Down };
+        labelled(
+            index,
+            label,
+            trace("Now.", &Value::from(object).to_string()),
+        )
+    };
+    let labels: Vec<_> = (0..24).map(one).collect();
+    let readings: Vec<_> = labels
+        .iter()
+        .map(|label| Reading::new(&label.trace))
+        .collect();
+    let classes = labels.iter().enumerate();
+    let training: Vec<_> = classes
+        .map(|(at, label)| (at, label.label.class().unwrap(), 1.0))
+        .collect();
+    let formats = format_columns(&readings, &training);
+    assert_eq!(
+        formats.len(),
+        1,
+        "the fields left out are no reason to fail"
+    );
+    let measures = formats.into_iter().map(|column| column.measure);
+    assert_readable(
+        &measures
+            .flat_map(|measure| evals_of(&measure))
+            .collect::<Vec<_>>(),
+    );
 }
 
 /// The labels of a bundled set.

@@ -56,6 +56,9 @@ fn steps_mean_the_same_in_rust_and_in_python() {
             "\u{212a}eep",
             "get_update",
         ]),
+        named(&["SETTINGS_GET", "sendSMS\n"]),
+        named(&["setURL"]),
+        named(&["place_order_history", "open_map"]),
         steps(&[
             ("find", json!({"a": 1, "b": [1.0]})),
             ("find", json!({"b": [1.0], "a": 1})),
@@ -124,6 +127,30 @@ fn steps_are_what_they_are_called() {
             3,
         ),
         (
+            Trajectory::Changes,
+            named(&[
+                "order_history",
+                "place_details",
+                "open_weather_map",
+                "issue_search",
+                "SETTINGS_GET",
+                "ADDRESS_LOOKUP",
+            ]),
+            0,
+        ),
+        (
+            Trajectory::Changes,
+            named(&[
+                "place_order",
+                "issueRefund",
+                "SET_SEAT",
+                "open_ticket",
+                "sendSMS",
+                "books.setURL",
+            ]),
+            6,
+        ),
+        (
             Trajectory::LastCallChanges,
             named(&["update_seat", "get_order"]),
             0,
@@ -156,6 +183,26 @@ fn steps_are_what_they_are_called() {
             trace.tool_calls
         );
     }
+}
+
+#[test]
+fn arguments_nested_deeply_are_compared_without_growing() {
+    let nested = |leaf: Value| (0..100).fold(leaf, |inner, _| json!({"\"a": inner, "b": [1]}));
+    let twice = |one: i64, another: i64| {
+        steps(&[
+            ("find", nested(json!(one))),
+            ("find", nested(json!(another))),
+        ])
+    };
+    let traces = [twice(1, 1), twice(1, 2)];
+    assert_eq!(
+        traces
+            .each_ref()
+            .map(|trace| Trajectory::Repeats.value(trace)),
+        [1, 0]
+    );
+    let rules = single(Measure::Trajectory(Trajectory::Repeats), true, Class::Fail);
+    assert_agrees(&rules, &traces);
 }
 
 #[test]

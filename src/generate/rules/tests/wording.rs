@@ -221,7 +221,7 @@ fn reasons_quote_what_they_decided_on_and_no_more_than_is_sensible() {
         (
             Measure::Ends(&ENDINGS[1]),
             "It broke off \n and",
-            "it does not end with the end of a sentence: “It broke off and”",
+            "it does not end with a closing mark: “It broke off and”",
         ),
         (Measure::FailedCalls, "", "1 tool calls failed: look_up"),
         (
@@ -242,6 +242,6 @@ fn reasons_quote_what_they_decided_on_and_no_more_than_is_sensible() {
     let said = reason(&Measure::Pattern(code.unwrap()), &trace("", &long));
     assert_eq!(
         said,
-        format!("it has 1 pieces of inline code: `{}", "c".repeat(59))
+        format!("it has 1 inline code spans: `{}", "c".repeat(59))
     );
 }
