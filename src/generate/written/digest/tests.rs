@@ -104,12 +104,12 @@ tool_calls[0] \"find\" arguments, in messages[1]:
 | {\"order\":17}
 messages[2] tool, tool_calls[0] result:
 | {\"state\": \"lost\"}
+messages[3] assistant, output_text:
+| It is lost.
 tool_calls[1] \"refund\" arguments:
 | {\"order\":17}
 tool_calls[1] error:
 | not allowed
-output_text:
-| It is lost.
 ";
     assert_eq!(text, expected);
 }
