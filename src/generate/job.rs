@@ -178,7 +178,7 @@ async fn record(
     if learnt.label_count < next_attempt_at(last, app.settings.labels_to_generate) {
         return Ok(());
     }
-    learnt.made = store::unless_known(&mut *transaction, workspace, eval, learnt.made).await?;
+    learnt.made = store::unless_discarded(&mut *transaction, workspace, eval, learnt.made).await?;
     let attempt = attempt(eval, &learnt);
     store::insert_generation(&mut *transaction, workspace, &attempt).await?;
     if let Made::Offer(offer) = &learnt.made {

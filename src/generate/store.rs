@@ -306,8 +306,8 @@ pub async fn version_of_source(
         .transpose()
 }
 
-/// What was made, unless a version of the eval has its very source: people have been asked about that one.
-pub async fn unless_known(
+/// What was made, unless people have discarded a version of the eval with its very source.
+pub async fn unless_discarded(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     eval: &EvalId,
@@ -316,10 +316,18 @@ pub async fn unless_known(
     let Made::Offer(offer) = made else {
         return Ok(made);
     };
-    let known = version_of_source(db, workspace, eval, &offer.source.hash()).await?;
-    Ok(match known {
-        Some(known) => Made::NotYet(NotYet {
-            reason: format!("That is version {known} again."),
+    let row = sqlx::query(
+        "select id from eval_versions
+         where workspace_id = $1 and eval_id = $2 and source_hash = $3 and state = 'discarded'",
+    )
+    .bind(workspace.as_str())
+    .bind(eval.as_str())
+    .bind(offer.source.hash())
+    .fetch_optional(db)
+    .await?;
+    Ok(match row {
+        Some(_) => Made::NotYet(NotYet {
+            reason: "The labels lead to an eval again that was discarded.".to_owned(),
             candidates_tried: offer.candidates_tried,
             usage: offer.making.usage,
         }),
@@ -457,7 +465,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_that_has_a_version_is_not_offered_again_and_what_it_took_is_kept() {
+    async fn a_source_that_was_discarded_is_not_offered_again_and_what_it_took_is_kept() {
         let (_folder, db, workspace, eval) = rows().await;
         insert_version_of(&db, &workspace, &eval, "v").await;
         let made = async |source: &str| {
@@ -465,13 +473,17 @@ pub(super) mod tests {
             offer.source = EvalSource::new(source);
             offer.making.usage.calls = 3;
             let made = Made::Offer(Box::new(offer));
-            let made = unless_known(db.pool(), &workspace, &eval, made);
+            let made = unless_discarded(db.pool(), &workspace, &eval, made);
             made.await.unwrap()
         };
+        assert!(matches!(made("source of v").await, Made::Offer(_)));
+        let discard = sqlx::query("update eval_versions set state = 'discarded'");
+        discard.execute(db.pool()).await.unwrap();
         let Made::NotYet(known) = made("source of v").await else {
             panic!("it is known");
         };
-        assert_eq!(known.reason, "That is version v again.");
+        let reason = "The labels lead to an eval again that was discarded.";
+        assert_eq!(known.reason, reason);
         assert_eq!((known.candidates_tried, known.usage.calls), (7, 3));
         assert!(matches!(made("source of w").await, Made::Offer(_)));
     }

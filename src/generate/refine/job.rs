@@ -7,7 +7,7 @@ use crate::domain::{VersionId, WorkspaceId};
 use crate::generate::job::at_work;
 use crate::generate::offer::{Made, NotYet, Offer};
 use crate::generate::store::{
-    NewVersion, inherit_seen, insert_seen, insert_version, lock_eval, unless_known,
+    NewVersion, inherit_seen, insert_seen, insert_version, lock_eval, unless_discarded,
 };
 use crate::generate::turn::Turn;
 use crate::jobs::Work;
@@ -86,7 +86,7 @@ async fn record(
 ) -> anyhow::Result<()> {
     let mut transaction = app.db.begin().await?;
     lock_eval(&mut *transaction, workspace, &wanted.eval).await?;
-    let made = unless_known(&mut *transaction, workspace, &wanted.eval, made).await?;
+    let made = unless_discarded(&mut *transaction, workspace, &wanted.eval, made).await?;
     let (offer, kept) = match made {
         Made::Offer(offer) => (Some(descendant(*offer, wanted)), None),
         Made::NotYet(not_yet) => (None, Some(not_yet)),
