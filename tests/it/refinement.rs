@@ -35,21 +35,23 @@ const PASSES_ALL: &str =
 const FAILS_ALL: &str =
     "\"\"\"No answer is good.\"\"\"\n\n\ndef evaluate(trace):\n    return False, \"is bad\"\n";
 /// What people look at in this set.
-const IS_JSON: &str = r#""""The answer must be JSON with an answer in it."""
+const IS_JSON: &str = r#""""The answer must be JSON with an answer and its reasoning."""
 
 import json
 
 
 def evaluate(trace):
     text = trace["output_text"].strip()
-    if text.startswith("```"):
+    if text.startswith("```") and text.endswith("```"):
         text = text.split("\n", 1)[-1].rsplit("```", 1)[0]
     try:
-        answer = json.loads(text, strict=False)
+        answer = json.loads(text)
     except ValueError:
         return False, "is no JSON"
-    if not isinstance(answer, dict) or "answer" not in answer:
-        return False, "has no answer"
+    if not isinstance(answer, dict) or set(answer) != {"answer", "reasoning"}:
+        return False, "has other fields"
+    if not all(isinstance(text, str) for text in answer.values()):
+        return False, "has a field that is no text"
     return True, "is JSON"
 "#;
 
