@@ -3,7 +3,9 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http_body_util::BodyExt;
+use serde_json::Value;
 
+use crate::domain::lenient;
 use crate::error::ApiError;
 
 /// What is too large is still read, and dropped, up to this: a sender that is cut off while it sends
@@ -40,4 +42,17 @@ impl<S: Send + Sync, const MAX: usize> FromRequest<S> for Body<MAX> {
             false => Err(ApiError::TooLarge { limit_bytes: MAX }),
         }
     }
+}
+
+/// Reads a body as JSON.
+///
+/// # Errors
+/// [`ApiError::Malformed`] for what is none.
+pub fn json(body: &[u8]) -> Result<Value, ApiError> {
+    let read = lenient::parse(body).map_err(|error| {
+        ApiError::Malformed(format!(
+            "the body is not JSON ({error}); send a JSON object"
+        ))
+    });
+    Ok(read?.0)
 }

@@ -8,8 +8,8 @@ use super::request::{self, Item};
 use super::store;
 use crate::app::App;
 use crate::bearer;
-use crate::body::Body;
-use crate::domain::{WorkspaceId, lenient};
+use crate::body::{Body, json};
+use crate::domain::WorkspaceId;
 use crate::error::ApiError;
 use crate::jobs::Work;
 use crate::workspace::Workspace;
@@ -35,11 +35,7 @@ pub async fn receive(
     )?;
     let workspace = app.workspace(&WorkspaceId::from(workspace.as_str()));
     let workspace = workspace.ok_or(ApiError::NotFound)?;
-    let (body, _) = lenient::parse(&body).map_err(|error| {
-        ApiError::Malformed(format!(
-            "the body is not JSON ({error}); send a JSON object"
-        ))
-    })?;
+    let body = json(&body)?;
     let items = request::items(&body)?;
     check_project(workspace, &items).await?;
     let header = headers.get(PERSON).and_then(|value| value.to_str().ok());

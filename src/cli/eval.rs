@@ -12,6 +12,7 @@ use super::replay::{LocatedReceipt, Origin};
 use super::terminal::{Progress, complain, say, spinner, unwritable, visible};
 use crate::config::{self, Environment};
 use crate::domain::{ErrorKind, EvalSource, LabelledTrace, Outcome, RunError};
+use crate::generate::fault;
 use crate::llm::{self, Metered};
 use crate::report::{self, Evidence, Judged, People, Report};
 use crate::run::{Jury, KnownAnswers, Ran, Runner};
@@ -189,6 +190,22 @@ pub fn sandbox(environment: &Environment) -> Result<Sandbox, Failure> {
     let sandbox = Sandbox::open(&sandbox::this_program(), &config::cache_dir(environment));
     spinner.finish_and_clear();
     Ok(sandbox.map_err(anyhow::Error::from)?)
+}
+
+/// Traces that a source is tried on before anything is made of it.
+pub const TRIED_ON: usize = 5;
+
+/// Refuses what is no eval, by what it did on traces; `is_blank` where there was none but an empty one. `what` says in
+/// words what can't be done with it.
+pub fn refuse(outcomes: &[Outcome], is_blank: bool, what: &str) -> Result<(), Failure> {
+    match fault(outcomes, is_blank) {
+        None => Ok(()),
+        Some(error) => Err(Failure::Data(anyhow!(
+            "this can't {what}: {} ({})",
+            error.message,
+            error.kind.as_str()
+        ))),
+    }
 }
 
 /// `iofold eval report`: all labels are fresh, for nobody learnt from them here.

@@ -3,20 +3,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use super::eval::{judge, llm, people, print_report, runner_with, runtime};
+use super::eval::{TRIED_ON, judge, llm, people, print_report, refuse, runner_with, runtime};
 use super::terminal::{say, spinner};
 use super::{Failure, Generator, explain, input};
 use crate::config::Environment;
-use crate::domain::{EvalId, EvalSource, LabelledTrace};
+use crate::domain::{EvalId, LabelledTrace};
 use crate::generate::written::Effort;
-use crate::generate::{EVAL_NAME, Made, NotYet, Offer, Order, Which, fault, make, refine};
+use crate::generate::{EVAL_NAME, Made, NotYet, Offer, Order, Which, make, refine};
 use crate::llm::{Usage, Writer};
 use crate::report::{Evidence, Judged, Report};
 use crate::run::Runner;
 
 const DEFAULT_OUT: &str = "eval.py";
-/// Traces that an eval to refine is tried on first.
-const TRIED_ON: usize = 5;
 
 /// `iofold eval generate`: split, generate or refine, test on the held-out part, report.
 pub fn generate(environment: &Environment, arguments: &super::Generate) -> Result<(), Failure> {
@@ -35,7 +33,10 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
         .map(|llm| Writer::new(llm, runtime.handle().clone()));
     let runner = runner_with(environment, &runtime, llm.clone())?;
     if let Some(from) = &from {
-        refuse(&runner, from, &labelled)?;
+        let traces = labelled.iter().take(TRIED_ON);
+        let traces: Vec<String> = traces.map(|label| label.trace.to_json()).collect();
+        let outcomes = runner.outcomes(from, &traces, || false)?;
+        refuse(&outcomes, false, "be refined")?;
     }
     let spinner = spinner("looking for an eval");
     let order = Order {
@@ -68,21 +69,6 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
                 false => say(&format!("\nWritten to {}", out.display())),
             }
         }
-    }
-}
-
-/// What is no eval can't be refined.
-fn refuse(runner: &Runner, from: &EvalSource, labelled: &[LabelledTrace]) -> Result<(), Failure> {
-    let traces = labelled.iter().take(TRIED_ON);
-    let traces: Vec<String> = traces.map(|label| label.trace.to_json()).collect();
-    let outcomes = runner.outcomes(from, &traces, || false)?;
-    match fault(&outcomes, false) {
-        None => Ok(()),
-        Some(error) => Err(Failure::Data(anyhow!(
-            "this can't be refined: {} ({})",
-            error.message,
-            error.kind.as_str()
-        ))),
     }
 }
 

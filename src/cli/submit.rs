@@ -10,9 +10,6 @@ use crate::generate::{self, Submitted};
 use crate::sandbox::Sandbox;
 use crate::store::{Db, embedded_path, newest_payloads, with_session};
 
-/// Traces that a source is tried on before it becomes a version.
-const TRIED_ON: i64 = 5;
-
 /// `iofold eval submit`: a file becomes the next version of an eval in the service's database.
 pub fn submit(environment: &Environment, arguments: &super::Submit) -> Result<(), Failure> {
     let source = input::eval_file(&arguments.eval_file)?;
@@ -44,7 +41,7 @@ async fn traces(
     source: &EvalSource,
     limit_bytes: usize,
 ) -> sqlx::Result<Vec<String>> {
-    let mut traces = newest_payloads(db, workspace, TRIED_ON).await?;
+    let mut traces = newest_payloads(db, workspace, eval::TRIED_ON as i64).await?;
     if source.reads_session() {
         for trace in &mut traces {
             let session = with_session(db, workspace, trace, limit_bytes).await?;
@@ -67,14 +64,7 @@ fn refuse(sandbox: &Sandbox, source: &EvalSource, mut traces: Vec<String>) -> Re
     if let Some(error) = outcomes.iter().find_map(Outcome::host_failure) {
         return Err(Failure::Host(anyhow!("the sandbox host failed: {error}")));
     }
-    match generate::fault(&outcomes, is_blank) {
-        None => Ok(()),
-        Some(error) => Err(Failure::Data(anyhow!(
-            "this can't become a version: {} ({})",
-            error.message,
-            error.kind.as_str()
-        ))),
-    }
+    eval::refuse(&outcomes, is_blank, "become a version")
 }
 
 fn told(submitted: Submitted) -> Result<(), Failure> {

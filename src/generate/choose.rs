@@ -14,7 +14,7 @@
 //! - On held-out labels both are compared once more, with rules found in development labels only. That chooses nothing.
 
 use super::contest::{Contest, contest, paired, right, right_of};
-use super::offer::{Comparison, Gain, Made, Maker, Making, NotYet, Offer, Over};
+use super::offer::{Gain, Made, Maker, Making, NotYet, Offer, Over};
 use super::written::{Brief, Effort, Try, WriteError, Written, write};
 use super::{CROSS_VALIDATE_BELOW, Generation, InducedEval, Settings, Split, generate, split};
 use crate::domain::{EvalId, EvalSource, LabelledTrace, Trace};
@@ -220,35 +220,42 @@ fn choose(
     making: &mut Making,
 ) -> anyhow::Result<Choice> {
     (order.progress)("comparing the evals");
+    let llms = on_held_out(order, split, written, making)?;
+    if order.from.is_some() {
+        // A refinement is compared with the version that it starts from.
+        return Ok(Choice::Llms);
+    }
     let contest = contest(order.run, &split.development, &written.unseen)?;
     let has_rules = has_rules(order.labels, split, rules);
-    let choice = match (order.which, order.from) {
-        (_, Some(_)) => Choice::Llms,
+    let choice = match order.which {
         _ if !contest.beats_guessing() => Choice::NoBetterThanGuessing(contest),
-        (Which::Auto, None) if has_rules && !contest.beats_rules() => Choice::NoBetterThanRules,
+        Which::Auto if has_rules && !contest.beats_rules() => Choice::NoBetterThanRules,
         _ => Choice::Llms,
     };
     let over = match has_rules && contest.beats_guessing() {
         true => Over::Rules,
         false => Over::MajorityGuess,
     };
-    let held_out = on_held_out(order, split, written, over, making)?;
-    making.gain = (contest.n() > 0).then(|| Gain {
-        over,
-        unseen: contest.over(over).into(),
-        held_out,
-    });
+    if contest.n() > 0 {
+        let development: Vec<&LabelledTrace> = split.development.iter().collect();
+        let held_out: Vec<&LabelledTrace> = split.held_out.iter().collect();
+        let paired = paired(&llms, &right(order.run, over, &development, &held_out)?);
+        making.gain = Some(Gain {
+            over,
+            unseen: contest.over(over).into(),
+            held_out: (paired.n() > 0).then(|| paired.into()),
+        });
+    }
     Ok(choice)
 }
 
-/// The same comparison on labels that neither has seen; what `judge` took for them goes into `making`.
+/// Whether the LLM's eval is right on labels that nobody has seen; what `judge` took for them goes into `making`.
 fn on_held_out(
     order: &Order<'_>,
     split: &Split,
     written: &Written,
-    over: Over,
     making: &mut Making,
-) -> anyhow::Result<Option<Comparison>> {
+) -> anyhow::Result<Vec<Option<bool>>> {
     let held_out: Vec<&LabelledTrace> = split.held_out.iter().collect();
     let before = (order.used)();
     let llm = right_of(order.run, &written.source, &held_out)?;
@@ -256,10 +263,7 @@ fn on_held_out(
         let took = (order.used)().since(&before);
         making.judge_cost_per_thousand_usd = cost_per_thousand(&took, llm.len() as u64);
     }
-    let development: Vec<&LabelledTrace> = split.development.iter().collect();
-    let other = right(order.run, over, &development, &held_out)?;
-    let paired = paired(&llm, &other);
-    Ok((paired.n() > 0).then(|| paired.into()))
+    Ok(llm)
 }
 
 fn llms_offer(written: Written, conditions: usize, seen: Vec<String>, making: Making) -> Offer {

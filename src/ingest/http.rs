@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::store;
 use crate::app::App;
-use crate::body::Body;
-use crate::domain::{WorkspaceId, lenient, sha256_hex};
+use crate::body::{Body, json};
+use crate::domain::{WorkspaceId, sha256_hex};
 use crate::error::ApiError;
 use crate::jobs::Work;
 use crate::langfuse::signature;
@@ -28,11 +28,7 @@ pub async fn receive(
     Body(body): Body<BODY_MAX>,
 ) -> Result<StatusCode, ApiError> {
     let workspace = verified(&app, &workspace, &headers, &body)?;
-    let (delivery, _) = lenient::parse(&body).map_err(|error| {
-        ApiError::Malformed(format!(
-            "the body is not JSON ({error}); send a JSON object"
-        ))
-    })?;
+    let delivery = json(&body)?;
     if !delivery.is_object() {
         return Err(ApiError::Malformed("the body must be a JSON object".into()));
     }

@@ -13,7 +13,7 @@ use crate::generate::{Versus, attempt_after};
 use crate::jobs::Work;
 use crate::outbox::{self, Kind};
 use crate::stats::{has_fallen, wilson};
-use crate::store::{TraceLabels, all_labels};
+use crate::store::{TraceLabels, all_labels, seen_labels};
 use crate::workspace::{SlackConnection, Workspace};
 
 /// Wants a refinement of each deployed version whose figures have fallen; of the same one again only at half more labels.
@@ -74,7 +74,7 @@ async fn fallen(
     let Some(promised) = promised(&serde_json::from_str(&stored.figures)?) else {
         return Ok(None);
     };
-    let seen: BTreeSet<TraceId> = store::seen(db, id, &version.id).await?;
+    let seen: BTreeSet<TraceId> = seen_labels(db, id, &version.id).await?;
     let outcomes = store::outcomes(db, id, &version.id).await?;
     let judged = fresh(labels, &seen, &outcomes, version.created_at_ms);
     let agrees: Vec<bool> = judged.iter().filter_map(Judged::agrees).collect();

@@ -14,7 +14,7 @@ use crate::generate::Versus;
 use crate::outbox::{self, Kind};
 use crate::slack::{self, Message, Posted};
 use crate::stats::Paired;
-use crate::store::{TraceLabels, all_labels};
+use crate::store::{TraceLabels, all_labels, seen_labels};
 use crate::workspace::{SlackConnection, Workspace};
 
 /// Reports every version that has run on the labelled traces, tells of attempts that made none, answers requests for a
@@ -121,7 +121,7 @@ async fn make_figures(
 ) -> anyhow::Result<Option<Report>> {
     let labels = all_labels(&app.db, &workspace.id).await?;
     let outcomes = store::outcomes(&app.db, &workspace.id, &version.id).await?;
-    let seen = store::seen(&app.db, &workspace.id, &version.id).await?;
+    let seen = seen_labels(&app.db, &workspace.id, &version.id).await?;
     let Some(unseen) = unseen(&labels, &seen, &outcomes, version.created_at_ms) else {
         return Ok(None);
     };
@@ -271,7 +271,7 @@ async fn misses(
     version: &Version,
 ) -> anyhow::Result<Message> {
     let outcomes = store::outcomes(&app.db, &workspace.id, &version.id).await?;
-    let seen = store::seen(&app.db, &workspace.id, &version.id).await?;
+    let seen = seen_labels(&app.db, &workspace.id, &version.id).await?;
     let labels = all_labels(&app.db, &workspace.id).await?;
     let judged = labels.iter().filter_map(|labels| {
         let outcome = outcomes.get(&labels.trace)?;

@@ -142,15 +142,19 @@ async fn a_report_goes_out_once_is_decided_about_and_asks_for_labels() {
     );
 }
 
+async fn set_source(app: &App, source: String) {
+    let sql = "update eval_versions set source = $1";
+    let query = sqlx::query(sql).bind(source);
+    query.execute(app.db.pool()).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_eval_of_sessions_is_explained_on_sessions() {
     let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
     let app = app(&slack, &folder, "C1").await;
     fill(&app).await;
     let of_sessions = EVAL.replace("trace[", "trace[\"session\"][-1][");
-    let sql = "update eval_versions set source = $1";
-    let query = sqlx::query(sql).bind(of_sessions);
-    query.execute(app.db.pool()).await.unwrap();
+    set_source(&app, of_sessions).await;
     let workspace = app.workspace(&"default".into()).unwrap();
     crate::run::run_evals(&app, workspace).await.unwrap();
     post_reports(&app, workspace).await.unwrap();
@@ -168,9 +172,7 @@ async fn an_eval_that_cannot_be_explained_is_reported_all_the_same() {
     let app = app(&slack, &folder, "C1").await;
     fill(&app).await;
     let too_long_to_watch = format!("{EVAL}# {}\n", "x".repeat(250_000));
-    let sql = "update eval_versions set source = $1";
-    let query = sqlx::query(sql).bind(too_long_to_watch);
-    query.execute(app.db.pool()).await.unwrap();
+    set_source(&app, too_long_to_watch).await;
     let workspace = app.workspace(&"default".into()).unwrap();
     crate::run::run_evals(&app, workspace).await.unwrap();
     post_reports(&app, workspace).await.unwrap();

@@ -96,22 +96,9 @@ fn descent(descent: &Descent) -> Vec<(&'static str, String)> {
 
 /// "+21 points (95 % interval 2 to 38, p 0.18) on 24 labels: 7 wins, 2 losses".
 fn compared(comparison: &Comparison, what: &str) -> String {
-    let gained = comparison.gain.map_or_else(
-        || "undefined".to_owned(),
-        |gain| format!("{:+.0} points", gain * 100.0 + 0.0),
-    );
-    let interval = comparison.gain_interval.map(|interval| {
-        let (lo, hi) = (interval.lo * 100.0 + 0.0, interval.hi * 100.0 + 0.0);
-        format!("95 % interval {lo:.0} to {hi:.0}")
-    });
-    let p = comparison.p.map(|p| format!("p {p:.2}"));
-    let sure: Vec<String> = interval.into_iter().chain(p).collect();
-    let sure = match sure.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", sure.join(", ")),
-    };
     format!(
-        "{gained}{sure} on {}: {} won, {} lost",
+        "{} on {}: {} won, {} lost",
+        comparison.gained(),
         counted(comparison.n as f64, what),
         comparison.wins,
         comparison.losses,

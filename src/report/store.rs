@@ -202,22 +202,6 @@ pub async fn ran(
         .transpose()
 }
 
-/// The traces whose labels a version has seen.
-pub async fn seen(
-    db: &Db,
-    workspace: &WorkspaceId,
-    version: &VersionId,
-) -> sqlx::Result<BTreeSet<TraceId>> {
-    let rows =
-        sqlx::query("select trace_id from seen_labels where workspace_id = $1 and version_id = $2")
-            .bind(workspace.as_str())
-            .bind(version.as_str())
-            .fetch_all(db.pool())
-            .await?;
-    let read = |row: &AnyRow| row.try_get::<String, _>("trace_id").map(TraceId::from);
-    rows.iter().map(read).collect()
-}
-
 /// A stored report: its figures as JSON, and its picture in Slack.
 pub struct StoredReport {
     pub figures: String,

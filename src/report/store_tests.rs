@@ -1,5 +1,6 @@
 use super::*;
 use crate::outbox::{self, Kind};
+use crate::store::seen_labels;
 
 const HERE: &str = "here";
 
@@ -282,11 +283,11 @@ async fn seen_labels_and_questions_are_read_from_their_own_workspace() {
         "insert into seen_labels (workspace_id, version_id, trace_id) values ($1, 'v1', 't1')";
     run(&db, insert, &[HERE]).await;
     assert_eq!(
-        seen(&db, &HERE.into(), &"v1".into()).await.unwrap(),
+        seen_labels(&db, &HERE.into(), &"v1".into()).await.unwrap(),
         ["t1".into()].into()
     );
     assert!(
-        seen(&db, &"elsewhere".into(), &"v1".into())
+        seen_labels(&db, &"elsewhere".into(), &"v1".into())
             .await
             .unwrap()
             .is_empty()

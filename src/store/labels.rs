@@ -1,10 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::Db;
-use crate::domain::{AnnotatorLabel, Class, LabelledTrace, Thumb, TraceId, WorkspaceId, consensus};
+use crate::domain::{
+    AnnotatorLabel, Class, LabelledTrace, Thumb, TraceId, VersionId, WorkspaceId, consensus,
+};
 
 /// The labels of one trace, without the trace.
 pub struct TraceLabels {
@@ -108,6 +110,22 @@ fn joined(labels: TraceLabels, row: &AnyRow) -> anyhow::Result<LabelledTrace> {
             .collect(),
         votes: labels.votes,
     })
+}
+
+/// The traces whose labels a version, or one it descends from, has seen.
+pub async fn seen_labels(
+    db: &Db,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+) -> sqlx::Result<BTreeSet<TraceId>> {
+    let rows =
+        sqlx::query("select trace_id from seen_labels where workspace_id = $1 and version_id = $2")
+            .bind(workspace.as_str())
+            .bind(version.as_str())
+            .fetch_all(db.pool())
+            .await?;
+    let read = |row: &AnyRow| row.try_get::<String, _>("trace_id").map(TraceId::from);
+    rows.iter().map(read).collect()
 }
 
 /// The newest complete traces of a workspace, schema version 1 as JSON.

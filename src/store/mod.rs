@@ -13,7 +13,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 use sqlx::{Any, AnyPool, Transaction};
 
-pub use labels::{TraceLabels, all_labels, labelled_traces, newest_payloads};
+pub use labels::{TraceLabels, all_labels, labelled_traces, newest_payloads, seen_labels};
 pub use sessions::{labelled_sessions, with_session};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");

@@ -2,12 +2,11 @@
 
 use iofold::playground::langfuse::Apis;
 use serde_json::{Value, json};
-use sqlx::Row;
 
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::signed::webhook;
-use crate::support::stage::{Running, Stage, button, eventually, recorded, trace_of};
+use crate::support::stage::{Running, Stage, button, count, eventually, recorded, trace_of};
 
 on_both_databases!(
     labels_that_code_cannot_tell_apart_end_in_a_reason_and_no_eval,
@@ -23,14 +22,7 @@ async fn labelled(database: Database, set: &str, count: usize) -> (Stage, Runnin
     let settings = [("IOFOLD_LABELS_TO_GENERATE", "24")];
     let stage = Stage::set(database, Apis::Both, recorded(set, count), &settings).await;
     let running = stage.start().await;
-    stage.release(LABELS).await;
-    let cards = eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == LABELS).then_some(cards)
-    });
-    for card in cards.await {
-        stage.label_as_recorded(&card).await;
-    }
+    stage.release_and_label(LABELS).await;
     (stage, running)
 }
 
@@ -41,11 +33,6 @@ async fn report(stage: &Stage) -> Value {
         (replies >= 2).then_some(report)
     })
     .await
-}
-
-async fn count(running: &Running, query: &'static str) -> i64 {
-    let row = sqlx::query(query).fetch_one(running.app.db.pool()).await;
-    row.expect("a row").get("found")
 }
 
 async fn labels_that_code_cannot_tell_apart_end_in_a_reason_and_no_eval(database: Database) {

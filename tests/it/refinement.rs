@@ -15,7 +15,7 @@ use sqlx::Row;
 use crate::cli::{eval, run, stderr};
 use crate::llm_standin::{Llm, Reply, Request};
 use crate::on_both_databases;
-use crate::support::stage::{Running, Stage, eventually, recorded};
+use crate::support::stage::{Running, Stage, count, eventually, recorded};
 use crate::support::{Database, example_lines, iofold};
 
 on_both_databases!(
@@ -206,14 +206,7 @@ async fn reported(database: Database, more: usize) -> (Stage, Running, Value) {
     let traces = recorded(SET, LABELS + more);
     let stage = Stage::set(database, Apis::Both, traces, &settings).await;
     let running = stage.start().await;
-    stage.release(LABELS).await;
-    let cards = eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == LABELS).then_some(cards)
-    });
-    for card in cards.await {
-        stage.label_as_recorded(&card).await;
-    }
+    stage.release_and_label(LABELS).await;
     let report = nth_report(&stage, 0).await;
     (stage, running, report)
 }
@@ -245,11 +238,6 @@ async fn reply(stage: &Stage, above: &str, kind: &str) -> Value {
             .cloned()
     })
     .await
-}
-
-async fn count(running: &Running, query: &'static str) -> i64 {
-    let row = sqlx::query(query).fetch_one(running.app.db.pool()).await;
-    row.expect("a row").get("found")
 }
 
 /// Has the command record a source as the next version.

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::refine;
 use super::store::{self, Wanted};
 use crate::app::App;
-use crate::domain::{VersionId, WorkspaceId};
+use crate::domain::{TraceId, VersionId, WorkspaceId};
 use crate::generate::job::at_work;
 use crate::generate::offer::{Made, NotYet, Offer};
 use crate::generate::store::{
@@ -12,7 +12,7 @@ use crate::generate::store::{
 use crate::generate::turn::Turn;
 use crate::jobs::Work;
 use crate::llm::Usage;
-use crate::store::{all_labels, now_ms};
+use crate::store::{all_labels, now_ms, seen_labels};
 use crate::workspace::Workspace;
 
 /// Makes the next version, or says why the old one stays, wherever one is wanted and due, and no other process is at it.
@@ -67,7 +67,8 @@ async fn next(
     wanted: &Wanted,
     turn: &Turn,
 ) -> anyhow::Result<Made> {
-    let seen: BTreeSet<String> = store::seen(&app.db, workspace, &wanted.version).await?;
+    let seen = seen_labels(&app.db, workspace, &wanted.version).await?;
+    let seen: BTreeSet<String> = seen.iter().map(TraceId::to_string).collect();
     let from = wanted.source.clone();
     at_work(app, workspace, &wanted.eval, turn, move |order| {
         refine(order, &from, Some(&seen))

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
@@ -98,19 +96,4 @@ pub async fn finish(
     .execute(db)
     .await?;
     Ok(finished.rows_affected() == 1)
-}
-
-/// The labelled traces that a version, or one it descends from, has seen.
-pub async fn seen(
-    db: &Db,
-    workspace: &WorkspaceId,
-    version: &VersionId,
-) -> sqlx::Result<BTreeSet<String>> {
-    let rows =
-        sqlx::query("select trace_id from seen_labels where workspace_id = $1 and version_id = $2")
-            .bind(workspace.as_str())
-            .bind(version.as_str())
-            .fetch_all(db.pool())
-            .await?;
-    rows.iter().map(|row| row.try_get("trace_id")).collect()
 }

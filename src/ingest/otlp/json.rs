@@ -75,13 +75,13 @@ pub fn span(value: Value) -> Option<Span> {
     })
 }
 
+fn objects(list: &Value) -> impl Iterator<Item = &Map<String, Value>> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(Value::as_object)
+}
+
 fn events(list: &Value) -> Vec<Event> {
-    let objects = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object);
-    objects
+    objects(list)
         .map(|fields| Event {
             name: text(fields, "name"),
             attributes: key_values(fields.get("attributes").unwrap_or(&Value::Null)),
@@ -123,12 +123,7 @@ fn integer<N: std::str::FromStr>(value: Option<&Value>) -> Option<N> {
 }
 
 fn key_values(list: &Value) -> Vec<KeyValue> {
-    let objects = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object);
-    objects
+    objects(list)
         .map(|fields| KeyValue {
             key: text(fields, "key"),
             value: fields.get("value").map(any),

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::api::{ProjectId, Refusal};
 use super::query::Query;
 use super::recorded::millis;
-use super::traces::meta;
 use super::{Apis, Langfuse};
 
 const LIMIT_MAX: usize = 100;
@@ -107,18 +106,10 @@ async fn list_by_page(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = Query::of(query.as_deref());
-    let limit = query.number("limit", 50, 1, LIMIT_MAX)?;
-    let page = query.number("page", 1, 1, usize::MAX)?;
+    let pages = query.pages(LIMIT_MAX)?;
     let state = langfuse.locked();
     let all = &state.own_project(&project.0).evaluators;
-    let shown = all
-        .iter()
-        .skip((page - 1).saturating_mul(limit))
-        .take(limit);
-    let data: Vec<Value> = shown.map(by_name).collect();
-    Ok(Json(
-        json!({"data": data, "meta": meta(page, limit, all.len())}),
-    ))
+    Ok(pages.of(all, by_name))
 }
 
 /// What a request says of an evaluator, checked.

@@ -2,11 +2,30 @@
 
 use std::collections::HashSet;
 
+use axum::Json;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::api::Refusal;
 use super::recorded::time;
+
+/// A page of a list, by its number from 1.
+pub struct Pages {
+    limit: usize,
+    page: usize,
+}
+
+impl Pages {
+    /// The answer with this page of `all`.
+    pub fn of<T>(&self, all: &[T], show: impl FnMut(&T) -> Value) -> Json<Value> {
+        let Self { limit, page } = *self;
+        let shown = all.iter().skip((page - 1).saturating_mul(limit));
+        let data: Vec<Value> = shown.take(limit).map(show).collect();
+        let (total, pages) = (all.len(), all.len().div_ceil(limit));
+        let meta = json!({"page": page, "limit": limit, "totalItems": total, "totalPages": pages});
+        Json(json!({"data": data, "meta": meta}))
+    }
+}
 
 /// The parameters of a request, in order; a key may come several times.
 pub struct Query(Vec<(String, String)>);
@@ -48,6 +67,14 @@ impl Query {
             .filter(|number| (least..=most).contains(number));
         number.ok_or_else(|| {
             Refusal::invalid(format!("{key} must be a number from {least} to {most}"))
+        })
+    }
+
+    /// Which page is asked for, by number.
+    pub fn pages(&self, most: usize) -> Result<Pages, Refusal> {
+        Ok(Pages {
+            limit: self.number("limit", 50, 1, most)?,
+            page: self.number("page", 1, 1, usize::MAX)?,
         })
     }
 

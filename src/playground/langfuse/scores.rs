@@ -17,7 +17,6 @@ use super::api::{ProjectId, Refusal};
 use super::query::Query;
 use super::recorded::millis;
 use super::state::{Project, State as Held};
-use super::traces::meta;
 
 const LIMIT_MAX: usize = 100;
 const TEXT_MAX: usize = 500;
@@ -230,19 +229,11 @@ async fn list_v2(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = Query::of(query.as_deref());
-    let limit = query.number("limit", 50, 1, LIMIT_MAX)?;
-    let page = query.number("page", 1, 1, usize::MAX)?;
+    let pages = query.pages(LIMIT_MAX)?;
     let state = langfuse.locked();
     let project = state.own_project(&project.0);
     let found = wanted(project, &query)?;
-    let shown = found
-        .iter()
-        .skip((page - 1).saturating_mul(limit))
-        .take(limit);
-    let data: Vec<Value> = shown.map(|score| with_trace(project, score)).collect();
-    Ok(Json(
-        json!({"data": data, "meta": meta(page, limit, found.len())}),
-    ))
+    Ok(pages.of(&found, |score| with_trace(project, score)))
 }
 
 async fn read(
@@ -368,19 +359,11 @@ async fn list_configs(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = Query::of(query.as_deref());
-    let limit = query.number("limit", 50, 1, LIMIT_MAX)?;
-    let page = query.number("page", 1, 1, usize::MAX)?;
+    let pages = query.pages(LIMIT_MAX)?;
     let state = langfuse.locked();
     let project = state.own_project(&project.0);
     let configs = &project.configs;
-    let shown = configs
-        .iter()
-        .skip((page - 1).saturating_mul(limit))
-        .take(limit);
-    let data: Vec<Value> = shown.cloned().collect();
-    Ok(Json(
-        json!({"data": data, "meta": meta(page, limit, configs.len())}),
-    ))
+    Ok(pages.of(configs, Value::clone))
 }
 
 async fn read_config(

@@ -23,20 +23,12 @@ pub async fn list(
 ) -> Result<Json<Value>, Refusal> {
     need_v3(&langfuse)?;
     let query = Query::of(query.as_deref());
-    let limit = query.number("limit", 50, 1, LIMIT_MAX)?;
-    let page = query.number("page", 1, 1, usize::MAX)?;
+    let pages = query.pages(LIMIT_MAX)?;
     let groups = query.words("fields", &GROUPS, &GROUPS)?;
     let state = langfuse.locked();
     let project = state.own_project(&project.0);
     let found = wanted(project, &query)?;
-    let lines = found
-        .iter()
-        .skip((page - 1).saturating_mul(limit))
-        .take(limit);
-    let data: Vec<Value> = lines.map(|trace| line(project, trace, &groups)).collect();
-    Ok(Json(
-        json!({"data": data, "meta": meta(page, limit, found.len())}),
-    ))
+    Ok(pages.of(&found, |trace| line(project, trace, &groups)))
 }
 
 pub async fn detail(
@@ -61,10 +53,6 @@ pub async fn detail(
         false => json!([]),
     };
     Ok(Json(shown))
-}
-
-pub fn meta(page: usize, limit: usize, total: usize) -> Value {
-    json!({"page": page, "limit": limit, "totalItems": total, "totalPages": total.div_ceil(limit)})
 }
 
 /// The project's scores on a trace.

@@ -12,6 +12,7 @@ use iofold::playground::slack::{RateLimits, Timing};
 use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, interactions_url, router};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use sqlx::Row;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -277,10 +278,28 @@ impl Stage {
         }
     }
 
+    /// Has the first recorded traces happen now, and their cards labelled as recorded.
+    pub async fn release_and_label(&self, count: usize) {
+        self.release(count).await;
+        let cards = eventually("the cards", || async {
+            let cards = self.cards().await;
+            (cards.len() == count).then_some(cards)
+        });
+        for card in cards.await {
+            self.label_as_recorded(&card).await;
+        }
+    }
+
     /// The scores that Langfuse holds.
     pub fn scores(&self) -> Vec<Value> {
         self.playground.langfuse().scores("project-default")
     }
+}
+
+/// The number that a query calls `found`.
+pub async fn count(running: &Running, query: &'static str) -> i64 {
+    let row = sqlx::query(query).fetch_one(running.app.db.pool()).await;
+    row.expect("a row").get("found")
 }
 
 /// The trace that a card asks about.
