@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::config::{Config, Settings};
+use crate::clock::Clock;
+use crate::config::{Config, LangfuseConfig, Settings};
 use crate::domain::{EvalId, WorkspaceId};
 use crate::jobs::{Job, Jobs, Work, Worker};
 use crate::llm::{self, Judge};
@@ -60,6 +61,8 @@ pub struct Parts {
     pub callout_token: Option<SecretString>,
     /// Who may have code evaluators of Langfuse's run.
     pub code_evals: code_evals::Doors,
+    /// How this process holds a stretch of old traces.
+    pub backfill_owner: ingest::backfill::Owner,
     /// Work that goes on beside an answer to a request.
     pub tasks: TaskTracker,
     /// When this process started.
@@ -189,6 +192,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         slack_signing_secret: connected.signing_secret,
         callout_token: config.langfuse_callout_token,
         code_evals: code_evals::Doors::new(config.code_eval_token, config.lambda_key),
+        backfill_owner: ingest::backfill::Owner::service(),
         tasks: TaskTracker::new(),
         started_at_ms: now_ms(),
         has_playground: playground.is_some(),
@@ -229,6 +233,19 @@ fn playground(config: &Config, address: SocketAddr) -> anyhow::Result<Option<Pla
     wanted.transpose()
 }
 
+/// The client of a configured project.
+///
+/// # Errors
+/// The TLS set-up of this machine cannot be read.
+pub fn langfuse_client(config: &LangfuseConfig) -> anyhow::Result<langfuse::Client> {
+    let client = langfuse::Client::new(&config.base_url, &config.public_key, &config.secret_key)?;
+    let client = client.choosing(config.filter.clone());
+    Ok(match config.plan {
+        Some(plan) => client.on(plan, Clock::default()),
+        None => client,
+    })
+}
+
 struct Connected {
     workspaces: Vec<Workspace>,
     signing_secret: Option<SecretString>,
@@ -240,8 +257,7 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
         return playground_workspaces(config, playground);
     }
     let langfuse = config.langfuse.as_ref();
-    let langfuse =
-        langfuse.map(|c| langfuse::Client::new(&c.base_url, &c.public_key, &c.secret_key));
+    let langfuse = langfuse.map(langfuse_client);
     let slack = config.slack.as_ref();
     let connection = slack.map(|c| {
         let client = slack::Client::new(&c.api_url, &c.bot_token)?;
@@ -445,6 +461,7 @@ async fn handle(app: App, job: Job) -> anyhow::Result<()> {
         Work::AssembleTraces => ingest::assemble_traces(&app, workspace).await,
         Work::HandleCallouts => callouts::handle_callouts(&app, workspace).await,
         Work::PollTraces => ingest::poll_traces(&app, workspace).await,
+        Work::BackfillTraces => ingest::backfill_traces(&app, workspace).await,
         Work::PostCards => label::post_cards(&app, workspace).await,
         Work::RefreshPosts => {
             label::refresh_cards(&app, workspace).await?;

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::code_evals::Key;
 use crate::domain::LabelUnit;
+use crate::langfuse::{Filter, Plan};
 use crate::llm::LlmConfig;
 use crate::sandbox;
 
@@ -58,6 +59,10 @@ pub struct LangfuseConfig {
     pub public_key: String,
     /// `sk-lf-…`.
     pub secret_key: SecretString,
+    /// What the organisation pays for; `None` where that is not said.
+    pub plan: Option<Plan>,
+    /// Which traces are read.
+    pub filter: Filter,
 }
 
 /// How to reach one Slack channel.
@@ -319,6 +324,11 @@ fn langfuse(environment: &Environment) -> Result<Option<LangfuseConfig>, ConfigE
         public_key: environment.needed("LANGFUSE_PUBLIC_KEY", set, fix)?,
         secret_key: environment.needed("LANGFUSE_SECRET_KEY", set, fix)?.into(),
         base_url: base_url.unwrap_or_else(|| default_url(LANGFUSE_CLOUD)),
+        plan: environment.parsed(
+            "LANGFUSE_PLAN",
+            "`hobby`, `core`, `pro`, `team`, `enterprise` or `self-hosted`",
+        )?,
+        filter: filter(environment)?,
     }))
 }
 
@@ -335,6 +345,30 @@ fn lambda_key(environment: &Environment) -> Result<Option<Key>, ConfigError> {
         id: environment.needed(id, set, fix)?,
         secret: environment.needed(secret, set, fix)?.into(),
     }))
+}
+
+/// Lists with commas, and Langfuse's own conditions beside them.
+fn filter(environment: &Environment) -> Result<Filter, ConfigError> {
+    let lists = [
+        ("LANGFUSE_ENVIRONMENTS", "environment"),
+        ("LANGFUSE_TRACE_NAMES", "traceName"),
+        ("LANGFUSE_TAGS", "tags"),
+    ];
+    let simple = lists.map(|(name, column)| {
+        let words = environment.get(name).unwrap_or_default().split(',');
+        let words: Vec<&str> = words
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .collect();
+        Filter::any_of(column, &words)
+    });
+    let given = environment.get("LANGFUSE_FILTER").unwrap_or("[]");
+    let given = Filter::parse(given).map_err(|problem| {
+        let fix = "It must be a JSON array of conditions as Langfuse's API takes them, such as \
+                   [{\"type\": \"string\", \"column\": \"traceName\", \"operator\": \"contains\", \"value\": \"chat\"}]";
+        ConfigError::new("LANGFUSE_FILTER", problem, fix)
+    })?;
+    Ok(simple.into_iter().fold(given, Filter::and))
 }
 
 fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigError> {
@@ -505,8 +539,14 @@ mod tests {
             ("IOFOLD_CARDS_PER_HOUR", "many"),
             ("IOFOLD_LABELS_TO_GENERATE", "2"),
             ("IOFOLD_LABEL_UNIT", "turn"),
+            ("LANGFUSE_PLAN", "gold"),
+            ("LANGFUSE_FILTER", "environment=production"),
         ] {
-            let error = read(&[(name, value)]).expect_err("it is wrong").to_string();
+            let mut given = vec![(name, value)];
+            if name.starts_with("LANGFUSE_") {
+                given.extend(LANGFUSE);
+            }
+            let error = read(&given).expect_err("it is wrong").to_string();
             assert!(error.contains(name) && error.contains("must"), "{error}");
         }
     }

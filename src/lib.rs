@@ -15,7 +15,7 @@
 //!
 //! Shared by the rooms and knowing none: [`domain`] (vocabulary), [`stats`] (pure functions),
 //! [`langfuse`], [`slack`] and [`llm`] (one client each), [`sandbox`] (runs Python), [`store`] (the database),
-//! [`jobs`] (the queue), [`outbox`] (our messages in Slack), [`workspace`] (connections), [`explain`] (why a verdict is
+//! [`jobs`] (the queue), [`clock`] (what waiting is measured by), [`outbox`] (our messages in Slack), [`workspace`] (connections), [`explain`] (why a verdict is
 //! what it is).
 //!
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
@@ -31,6 +31,7 @@ pub mod bearer;
 pub mod body;
 pub mod callouts;
 pub mod cli;
+pub mod clock;
 pub mod code_evals;
 pub mod config;
 pub mod domain;

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::DateTime;
 use sqlx::Row;
 
 use crate::app::App;
 use crate::domain::{WorkspaceId, escape_markup};
 use crate::error::ApiError;
+use crate::ingest::backfill::{self, Progress};
 use crate::workspace::Workspace;
 
 /// The funnel of a workspace, in rows.
@@ -52,6 +54,9 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
         let _ = write!(text, "<tr><th>{name}</th><td>{count}</td></tr>");
     }
     text += "</table>";
+    for stretch in backfill::stretches(&app.db, &workspace.id).await? {
+        text += &format!("<p>{}</p>", backfilled(&stretch));
+    }
     Ok(text)
 }
 
@@ -70,6 +75,23 @@ async fn counts(app: &App, workspace: &WorkspaceId) -> sqlx::Result<Vec<(&'stati
     .into_iter()
     .map(|(name, column)| Ok((name, row.try_get(column)?)))
     .collect()
+}
+
+/// How far the reading of old traces is.
+fn backfilled(stretch: &Progress) -> String {
+    let day = |ms| {
+        let time = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+        time.format("%Y-%m-%d %H:%M").to_string()
+    };
+    let (since, until) = (day(stretch.since_ms), day(stretch.until_ms));
+    let (share, traces) = (stretch.share() * 100.0, stretch.traces);
+    match stretch.finished_at_ms {
+        Some(_) => format!("<b>Backfill</b> {since} to {until}: done, {traces} traces"),
+        None => format!(
+            "<b>Backfill</b> {since} to {until}: {share:.0} %, back to {}, {traces} traces",
+            day(stretch.reached_ms)
+        ),
+    }
 }
 
 fn connection(name: &str, health: Option<&crate::workspace::Health>) -> String {

@@ -50,6 +50,8 @@ pub struct LangfuseConnection {
     pub client: langfuse::Client,
     /// How it is doing.
     pub health: Health,
+    /// When to look for new traces again.
+    pub pace: langfuse::Pace,
     project: OnceCell<langfuse::Project>,
     score_configs: tokio::sync::Mutex<HashSet<String>>,
 }
@@ -63,6 +65,7 @@ impl LangfuseConnection {
         Self {
             client,
             health,
+            pace: langfuse::Pace::default(),
             project,
             score_configs,
         }
@@ -79,7 +82,8 @@ impl LangfuseConnection {
         if known.contains(name) {
             return Ok(());
         }
-        match self.client.ensure_score_config(name, kind).await {
+        let client = self.client.at(langfuse::Priority::Scores);
+        match client.ensure_score_config(name, kind).await {
             Err(error) if error.concerns_this_request_only() => {
                 tracing::warn!(score.name = name, %error, "Langfuse refused a score config");
             }

@@ -115,17 +115,20 @@ pub async fn prune(db: &Db, workspace: &WorkspaceId, before_ms: i64) -> sqlx::Re
         .map(drop)
 }
 
-/// Whether a stored trace has ended; `None` where it is not stored.
+/// Whether a stored trace has ended; `None` where it is not stored, or was deleted in Langfuse.
 pub async fn has_ended(
     db: &Db,
     workspace: &WorkspaceId,
     trace_id: &str,
 ) -> sqlx::Result<Option<bool>> {
-    let row = sqlx::query("select complete from traces where workspace_id = $1 and id = $2")
-        .bind(workspace.as_str())
-        .bind(trace_id)
-        .fetch_optional(db.pool())
-        .await?;
+    let row = sqlx::query(
+        "select complete from traces
+         where workspace_id = $1 and id = $2 and deleted_at_ms is null",
+    )
+    .bind(workspace.as_str())
+    .bind(trace_id)
+    .fetch_optional(db.pool())
+    .await?;
     let read = |row: AnyRow| Ok(row.try_get::<i64, _>("complete")? == 1);
     row.map(read).transpose()
 }
@@ -137,7 +140,8 @@ pub async fn last_of_session(
     session_id: &str,
 ) -> sqlx::Result<Option<String>> {
     let row = sqlx::query(
-        "select id from traces where workspace_id = $1 and trace_group = $2
+        "select id from traces
+         where workspace_id = $1 and trace_group = $2 and deleted_at_ms is null
          order by started_at_ms desc, id desc limit 1",
     )
     .bind(workspace.as_str())

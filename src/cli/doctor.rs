@@ -9,7 +9,7 @@ use crate::domain::Verdict;
 use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
 use crate::store::Db;
-use crate::{langfuse, llm, slack};
+use crate::{app, llm, slack};
 
 /// Checks each part and prints a line for it; a failed one says what to fix.
 #[tokio::main]
@@ -87,7 +87,7 @@ async fn langfuse(config: &Config) -> anyhow::Result<String> {
     let Some(given) = &config.langfuse else {
         return Ok(not_configured(config));
     };
-    let client = langfuse::Client::new(&given.base_url, &given.public_key, &given.secret_key)?;
+    let client = app::langfuse_client(given)?;
     let health = client.health().await?;
     let project = client.project().await?;
     let api = client.api().await?;

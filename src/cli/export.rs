@@ -6,9 +6,10 @@ use super::eval::runtime;
 use super::input;
 use super::terminal::{complain, say};
 use super::{Export, Failure, Promote};
+use crate::app;
 use crate::code_evals::{self, ExportError, Exported, UNSEEN};
 use crate::config::{Config, Environment};
-use crate::langfuse::{Client, CodeEvaluator, Error, Promoted};
+use crate::langfuse::{CodeEvaluator, Error, Promoted};
 
 /// `iofold eval export`: the eval as Langfuse runs it, in a file or on standard output.
 pub fn export(arguments: &Export) -> Result<(), Failure> {
@@ -35,7 +36,7 @@ pub fn promote(environment: &Environment, arguments: &Promote) -> Result<(), Fai
             "Langfuse is not configured. Set LANGFUSE_PUBLIC_KEY, LANGFUSE_SECRET_KEY and LANGFUSE_BASE_URL"
         ))
     })?;
-    let client = Client::new(&given.base_url, &given.public_key, &given.secret_key)?;
+    let client = app::langfuse_client(&given)?;
     let evaluator = CodeEvaluator {
         name: &exported.name,
         description: &exported.description,

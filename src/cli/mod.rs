@@ -1,6 +1,7 @@
-//! The command line: `serve`, `doctor`, `key`, and `eval` and `replay`, which need no server and no database.
+//! The command line: `serve`, `doctor`, `key`, `backfill`, and `eval` and `replay`, which need no server and no database.
 
 mod attack;
+mod backfill;
 mod doctor;
 mod eval;
 mod explain;
@@ -90,6 +91,11 @@ enum Asked {
     /// Make, list and revoke the keys by which traces are sent to a workspace
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Read the traces of the last months from Langfuse, behind live traffic
+    ///
+    /// A service that runs on the same database does the work and this shows how far it is; without one, this
+    /// does it. It may be stopped at any time: the same command goes on where it was.
+    Backfill(backfill::Backfill),
     /// Make, run and measure evals on files
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -333,6 +339,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
             generate::generate(&environment, arguments)
         }
         Asked::Key(command) => key::key(&environment, command),
+        Asked::Backfill(arguments) => backfill::run(&environment, arguments),
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),
         Asked::Eval(EvalCommand::Submit(arguments)) => submit::submit(&environment, arguments),

@@ -360,7 +360,7 @@ pub async fn evals(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<(EvalId
 pub async fn unlabelled(db: &Db, workspace: &WorkspaceId, limit: i64) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(
         "select payload from traces
-         where workspace_id = $1 and complete = 1
+         where workspace_id = $1 and deleted_at_ms is null and complete = 1
            and not exists (select 1 from labels where labels.workspace_id = traces.workspace_id
                            and labels.trace_id = traces.id)
          order by started_at_ms desc, id limit $2",

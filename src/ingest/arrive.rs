@@ -9,7 +9,7 @@ use sqlx::{Any, Executor};
 
 use super::store::{self, Arrival, Source};
 use super::{normalise, otlp};
-use crate::domain::{Trace, WorkspaceId};
+use crate::domain::{Trace, WorkspaceId, sha256_hex};
 use crate::langfuse::{Api, OBSERVATIONS_MAX, TracePayload};
 use crate::store::{Db, now_ms};
 use crate::workspace::LangfuseConnection;
@@ -19,32 +19,64 @@ pub type Seen = BTreeMap<String, bool>;
 
 /// Stores observations, and reopens the traces of those that have changed: should the process end
 /// before they are put together again, the next look still finds them open.
+///
+/// Most of what is read has been read before: it is looked up first, beside other writers.
 pub async fn keep_observations(
     db: &Db,
     workspace: &WorkspaceId,
     observations: &[Map<String, Value>],
     seen: &mut Seen,
 ) -> sqlx::Result<()> {
+    let rows: Vec<Row> = observations.iter().filter_map(Row::of).collect();
+    for row in &rows {
+        seen.entry(row.trace.to_owned()).or_default();
+    }
+    let traces: BTreeSet<&str> = rows.iter().map(|row| row.trace).collect();
+    let traces: Vec<&str> = traces.into_iter().collect();
+    let known = store::known_observations(db, workspace, &traces).await?;
+    let changed: Vec<&Row> = rows
+        .iter()
+        .filter(|row| !known.contains(&row.key()))
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
     let mut transaction = store::begin_alone(db, workspace).await?;
-    for observation in observations {
-        let (Some(trace_id), Some(id)) = (id_in(observation, "traceId"), id_in(observation, "id"))
-        else {
-            continue;
-        };
-        if is_langfuses_own(observation) {
-            continue;
+    for row in changed {
+        let Row { trace, id, payload } = row;
+        let (db, source) = (&mut *transaction, Source::Langfuse);
+        if store::upsert_observation(db, workspace, trace, id, payload, source).await? {
+            store::reopen_trace(&mut *transaction, workspace, trace).await?;
+            seen.insert((*trace).to_owned(), true);
         }
-        let payload = Value::Object(observation.clone()).to_string();
-        let source = Source::Langfuse;
-        let changed =
-            store::upsert_observation(&mut *transaction, workspace, trace_id, id, &payload, source)
-                .await?;
-        if changed {
-            store::reopen_trace(&mut *transaction, workspace, trace_id).await?;
-        }
-        *seen.entry(trace_id.to_owned()).or_default() |= changed;
     }
     transaction.commit().await
+}
+
+/// An observation on its way into its row.
+struct Row<'a> {
+    trace: &'a str,
+    id: &'a str,
+    payload: String,
+}
+
+impl<'a> Row<'a> {
+    /// `None` for one without ids, and for what Langfuse itself made.
+    fn of(observation: &'a Map<String, Value>) -> Option<Self> {
+        let trace = id_in(observation, "traceId")?;
+        let id = id_in(observation, "id")?;
+        let is_products = !is_langfuses_own(observation);
+        is_products.then(|| Self {
+            trace,
+            id,
+            payload: Value::Object(observation.clone()).to_string(),
+        })
+    }
+
+    fn key(&self) -> (String, String, String) {
+        let [trace, id] = [self.trace, self.id].map(str::to_owned);
+        (trace, id, sha256_hex(&self.payload))
+    }
 }
 
 /// An observation that a sender's span became.
@@ -72,7 +104,7 @@ impl Sent {
 
 /// Stores the observations that senders' spans became, and notes which traces are to be put together; says
 /// whether any is. What Langfuse said of an observation stays, and so does a trace that v3's API has brought,
-/// for that knows all of it.
+/// for that knows all of it, and one that was deleted there.
 pub async fn keep_spans(db: &Db, workspace: &WorkspaceId, sent: &[Sent]) -> sqlx::Result<bool> {
     let mut transaction = store::begin_alone(db, workspace).await?;
     let mut arrived = BTreeSet::new();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::arrive;
-use super::read::read_trace;
+use super::named::read_trace;
 use super::store::{self, DELIVERIES_AT_ONCE, PendingDelivery};
 use crate::jobs::Work;
 use crate::langfuse::TracePayload;

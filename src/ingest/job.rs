@@ -1,17 +1,23 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::backfill::{self, Backfill, Ended, Owner, Progress};
 use super::deliveries::{AFTER_A_TRACE, Deliveries};
 use super::poll::Poll;
+use super::read::Reader;
 use super::store;
 use crate::app::App;
+use crate::domain::WorkspaceId;
 use crate::jobs::Work;
-use crate::langfuse::{self, OBSERVATIONS_MAX};
-use crate::store::now_ms;
+use crate::langfuse::{self, OBSERVATIONS_MAX, Priority};
+use crate::store::{Db, now_ms};
 use crate::workspace::{LangfuseConnection, Workspace};
 
 /// A handled delivery is known again for this long; Langfuse repeats one within minutes.
 const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
+
+/// To a command, an old v3 trace that began longer ago is complete.
+const QUIET: Duration = Duration::from_secs(300);
 
 /// Looks at the deliveries that wait: the traces they name are read, any other makes the poller look.
 pub async fn handle_deliveries(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
@@ -30,17 +36,76 @@ pub async fn poll_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()>
     let Some(langfuse) = workspace.awake_langfuse() else {
         return Ok(());
     };
+    let clock = langfuse.client.budget().clock();
+    let wait = langfuse.pace.wait(clock.elapsed());
+    tokio::select! {
+        () = clock.sleep(wait) => {}
+        () = app.stopping().cancelled() => return Ok(()),
+    }
     let poll = Poll {
-        db: &app.db,
-        workspace: &workspace.id,
         langfuse,
-        settled_before_ms: app.settled_before_ms(),
-        observations_a_page: OBSERVATIONS_MAX,
+        reader: reader(app, workspace, langfuse, Priority::Live),
     };
     if noted(langfuse, poll.run(|| app.is_stopping()).await).await? > 0 {
         push(app, workspace, AFTER_A_TRACE).await;
     }
     Ok(())
+}
+
+/// Goes on with the stretches of old traces that are to be read, one after the other.
+pub async fn backfill_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let Some(langfuse) = workspace.awake_langfuse() else {
+        return Ok(());
+    };
+    for stretch in backfill::stretches(&app.db, &workspace.id).await? {
+        if stretch.finished_at_ms.is_some() {
+            continue;
+        }
+        let backfill = Backfill {
+            reader: reader(app, workspace, langfuse, Priority::Backfill),
+            owner: &app.backfill_owner,
+        };
+        let done = backfill.run(&stretch, || app.is_stopping(), &|_| {}).await;
+        noted(langfuse, done).await?;
+        push(app, workspace, AFTER_A_TRACE).await;
+    }
+    Ok(())
+}
+
+/// The same for one stretch in a process that is no service.
+///
+/// # Errors
+/// Langfuse's or the database's.
+pub async fn backfill_by_command(
+    (db, workspace): (&Db, &WorkspaceId),
+    client: &langfuse::Client,
+    (stretch, owner): (&Progress, &Owner),
+    said: &(dyn Fn(&Progress) + Sync),
+) -> anyhow::Result<Ended> {
+    let reader = Reader {
+        db,
+        workspace,
+        client: client.at(Priority::Backfill),
+        settled_before_ms: now_ms() - QUIET.as_millis() as i64,
+        observations_a_page: OBSERVATIONS_MAX,
+    };
+    let backfill = Backfill { reader, owner };
+    backfill.run(stretch, || false, said).await
+}
+
+fn reader<'a>(
+    app: &'a App,
+    workspace: &'a Workspace,
+    langfuse: &LangfuseConnection,
+    priority: Priority,
+) -> Reader<'a> {
+    Reader {
+        db: &app.db,
+        workspace: &workspace.id,
+        client: langfuse.client.at(priority),
+        settled_before_ms: app.settled_before_ms(),
+        observations_a_page: OBSERVATIONS_MAX,
+    }
 }
 
 /// Deletes what is kept of webhooks for too long.

@@ -1,12 +1,16 @@
-//! Traces come in: by verified webhooks, by polling Langfuse and by OTLP; each is stored once, normalised.
+//! Traces come in: by verified webhooks, by polling Langfuse and reading it backwards, and by OTLP; each is
+//! stored once, normalised.
 //!
 //! Never blocks the sender on slow work, and never believes a payload that it can read again from its
 //! source.
 
 mod arrive;
+pub mod backfill;
 mod deliveries;
+mod gone;
 mod http;
 mod job;
+mod named;
 mod normalise;
 mod otlp;
 mod poll;
@@ -15,10 +19,10 @@ mod store;
 
 pub use deliveries::ATTEMPTS_MAX;
 pub use http::receive;
-pub use job::{handle_deliveries, noted, poll_traces, prune};
+pub use job::{backfill_by_command, backfill_traces, handle_deliveries, noted, poll_traces, prune};
+pub use named::{last_of_session, read_trace};
 pub use normalise::normalise;
 pub use otlp::{Intake, assemble_traces, receive as receive_spans};
-pub use read::{last_of_session, read_trace};
 
 #[cfg(test)]
 mod tests;

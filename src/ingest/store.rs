@@ -1,11 +1,16 @@
+use std::collections::HashSet;
+
 use serde_json::Value;
-use sqlx::{Any, Executor, Row, Transaction};
+use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 
 use crate::domain::{Trace, WorkspaceId, sha256_hex};
 use crate::store::{Db, now_ms};
 
 /// Deliveries loaded at once: a body may have 12 MB.
 pub const DELIVERIES_AT_ONCE: usize = 10;
+
+/// Traces whose observations are looked up at once.
+const TRACES_AT_ONCE: usize = 100;
 
 /// A transaction beside which no other of these runs in the workspace, in whatever process. Langfuse's
 /// webhooks and the poller bring the same traces at the same time.
@@ -135,6 +140,35 @@ pub async fn set_poll_mark(db: &Db, workspace: &WorkspaceId, mark_ms: i64) -> sq
     .map(drop)
 }
 
+/// What Langfuse gave of these traces' observations: trace, id, and SHA-256 of the payload.
+pub async fn known_observations(
+    db: &Db,
+    workspace: &WorkspaceId,
+    traces: &[&str],
+) -> sqlx::Result<HashSet<(String, String, String)>> {
+    let mut known = HashSet::new();
+    for some in traces.chunks(TRACES_AT_ONCE) {
+        let places: Vec<String> = (2..some.len() + 2)
+            .map(|place| format!("${place}"))
+            .collect();
+        let statement = format!(
+            "select trace_id, id, payload from observations
+             where workspace_id = $1 and source = 'langfuse' and trace_id in ({})",
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(workspace.as_str());
+        for trace in some {
+            query = query.bind(*trace);
+        }
+        for row in query.fetch_all(db.pool()).await? {
+            let payload: String = row.try_get("payload")?;
+            let hash = sha256_hex(&payload);
+            known.insert((row.try_get("trace_id")?, row.try_get("id")?, hash));
+        }
+    }
+    Ok(known)
+}
+
 /// Who says something of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -146,7 +180,8 @@ pub enum Source {
 }
 
 /// Stores an observation as its source gave it; says whether it is new or has changed. What Langfuse says
-/// replaces what a sender said, and never the other way round.
+/// replaces what a sender said, and never the other way round; of a trace that was deleted there, no sender
+/// brings anything back.
 pub async fn upsert_observation(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
@@ -161,11 +196,13 @@ pub async fn upsert_observation(
     };
     let changed = sqlx::query(
         "insert into observations (workspace_id, trace_id, id, payload, source)
-         values ($1, $2, $3, $4, $5)
+         select $1, $2, $3, $4, $5
+         where $5 = 'langfuse' or not exists (select 1 from traces
+               where workspace_id = $1 and id = $2 and deleted_at_ms is not null)
          on conflict (workspace_id, trace_id, id) do update
          set payload = excluded.payload, source = excluded.source
-         where observations.payload <> excluded.payload and $6 = 1
-           and (excluded.source = 'langfuse' or observations.source = 'otlp')",
+         where (observations.payload <> excluded.payload or observations.source <> excluded.source)
+           and $6 = 1 and (excluded.source = 'langfuse' or observations.source = 'otlp')",
     )
     .bind(workspace.as_str())
     .bind(trace_id)
@@ -297,7 +334,7 @@ pub async fn upsert_trace(
          set payload = excluded.payload, payload_hash = excluded.payload_hash,
              trace_group = excluded.trace_group, complete = excluded.complete, whole = excluded.whole,
              cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
-             changed_at_ms = excluded.first_seen_at_ms, to_score = 1
+             changed_at_ms = excluded.first_seen_at_ms, to_score = 1, deleted_at_ms = null
          where traces.payload_hash <> excluded.payload_hash
             or traces.complete <> excluded.complete",
     )
@@ -426,4 +463,91 @@ pub async fn postpone_arrived(
     .execute(db.pool())
     .await
     .map(drop)
+}
+
+/// Notes that Langfuse has shown these traces.
+pub async fn set_shown(db: &Db, workspace: &WorkspaceId, traces: &[&str]) -> sqlx::Result<()> {
+    if traces.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = db.begin().await?;
+    for trace in traces {
+        sqlx::query(
+            "update traces set shown = 1 where workspace_id = $1 and id = $2 and shown = 0",
+        )
+        .bind(workspace.as_str())
+        .bind(*trace)
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await
+}
+
+/// The traces that began between two times, the second excluded, and that Langfuse has shown.
+pub async fn shown_between(
+    db: &Db,
+    workspace: &WorkspaceId,
+    (from_ms, to_ms): (i64, i64),
+) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(
+        "select id from traces
+         where workspace_id = $1 and started_at_ms >= $2 and started_at_ms < $3
+           and shown = 1 and deleted_at_ms is null",
+    )
+    .bind(workspace.as_str())
+    .bind(from_ms)
+    .bind(to_ms)
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(|row| row.try_get("id")).collect()
+}
+
+/// When a trace began that Langfuse has shown and that is not known to be deleted.
+pub async fn shown(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace: &str,
+) -> sqlx::Result<Option<i64>> {
+    let row = sqlx::query(
+        "select started_at_ms from traces
+         where workspace_id = $1 and id = $2 and shown = 1 and deleted_at_ms is null",
+    )
+    .bind(workspace.as_str())
+    .bind(trace)
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| row.try_get("started_at_ms")).transpose()
+}
+
+/// What is kept of a deleted trace, and of what was made of its text.
+const DROP_TEXT: [&str; 4] = [
+    "update traces set payload = $3, payload_hash = $4, deleted_at_ms = $5, to_score = 0,
+            asked = coalesce(asked, 0)
+     where workspace_id = $1 and id = $2",
+    "delete from observations where workspace_id = $1 and trace_id = $2",
+    "update scores set refusal = 'the trace was deleted in Langfuse'
+     where workspace_id = $1 and trace_id = $2 and written_at_ms is null",
+    "update outcomes set reason = case when verdict is null then reason else '' end,
+            error_message = case when verdict is null then '' else error_message end,
+            printed = '', verdict_hash = null
+     where workspace_id = $1 and trace_id = $2",
+];
+
+/// Leaves `payload`, of this hash, in the place of a trace's text.
+pub async fn drop_text(
+    transaction: &mut Transaction<'static, Any>,
+    workspace: &WorkspaceId,
+    trace: &str,
+    (payload, payload_hash): (&str, &str),
+    deleted_at_ms: i64,
+) -> sqlx::Result<()> {
+    for (place, statement) in DROP_TEXT.into_iter().enumerate() {
+        let query = sqlx::query(statement).bind(workspace.as_str()).bind(trace);
+        let query = match place {
+            0 => query.bind(payload).bind(payload_hash).bind(deleted_at_ms),
+            _ => query,
+        };
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
 }

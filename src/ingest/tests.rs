@@ -9,12 +9,14 @@ use sqlx::Row;
 
 use super::deliveries::{ATTEMPTS_MAX, Deliveries};
 use super::poll::Poll;
+use super::read::Reader;
 use super::{arrive, store};
+use crate::clock::Turned;
 use crate::domain::Trace;
 use crate::jobs::Work;
-use crate::langfuse::Client;
+use crate::langfuse::{Client, Plan};
 use crate::playground::langfuse::tests::{PUBLIC_KEY, SECRET_KEY, serve, standing_in, trace};
-use crate::playground::langfuse::{Apis, Langfuse, Options};
+use crate::playground::langfuse::{Apis, Langfuse, Limits, Options};
 use crate::store::{Db, now_ms};
 use crate::workspace::{LangfuseConnection, Workspace};
 
@@ -81,10 +83,19 @@ impl World {
     }
 
     fn poller(&self, observations_a_page: usize) -> Poll<'_> {
+        // Each look of these tests is thorough.
+        self.connection().pace.missed();
         Poll {
+            langfuse: self.connection(),
+            reader: self.reader(observations_a_page),
+        }
+    }
+
+    fn reader(&self, observations_a_page: usize) -> Reader<'_> {
+        Reader {
             db: &self.db,
             workspace: &self.workspace.id,
-            langfuse: self.connection(),
+            client: self.connection().client.clone(),
             settled_before_ms: now_ms() - 30_000,
             observations_a_page,
         }
@@ -164,6 +175,8 @@ fn ago(seconds: i64) -> String {
 fn ended(id: &str, seconds: i64) -> Value {
     trace(id, &ago(seconds + 2), Some(&ago(seconds)))
 }
+
+mod following;
 
 #[tokio::test]
 async fn a_poll_stores_each_trace_once_and_a_second_changes_nothing() {
@@ -326,11 +339,13 @@ async fn a_poll_that_is_told_to_stop_ends_at_a_windows_end() {
 #[tokio::test]
 async fn the_mark_stays_where_reading_failed() {
     // The project, the API, three empty windows and one page; that window's second is one too many.
-    let world = World::of(Options {
-        requests_a_minute: Some(6),
+    let (_, clock) = Turned::starting(Utc::now(), 1);
+    let options = Options {
+        limits: Limits::Said(6, Duration::from_hours(1)),
+        clock: clock.clone(),
         ..with(Apis::V4)
-    })
-    .await;
+    };
+    let world = World::by(options, |client| client.on(Plan::SelfHosted, clock)).await;
     world.langfuse.put_trace("p", ended("t", 60));
     let error = world.poll_by(1).await.expect_err("the budget is spent");
     assert!(error.to_string().contains("429"), "{error}");

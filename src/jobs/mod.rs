@@ -36,6 +36,8 @@ pub enum Work {
     HandleCallouts,
     /// `ingest`: ask Langfuse for what is new.
     PollTraces,
+    /// `ingest`: go on reading old traces.
+    BackfillTraces,
     /// `label`: post the cards of settled traces.
     PostCards,
     /// `label`, `report`: bring posted messages up to date.
@@ -54,11 +56,12 @@ pub enum Work {
 
 impl Work {
     /// Every kind that the sweep pushes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::HandleDeliveries,
         Self::AssembleTraces,
         Self::HandleCallouts,
         Self::PollTraces,
+        Self::BackfillTraces,
         Self::PostCards,
         Self::RefreshPosts,
         Self::GenerateEval,

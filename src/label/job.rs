@@ -1,7 +1,7 @@
 use sha2::{Digest, Sha256};
 
 use super::message::{CardView, card};
-use super::store;
+use super::store::{self, Stratum};
 use crate::app::App;
 use crate::domain::{LabelUnit, TraceId, WorkspaceId};
 use crate::outbox::{self, Kind};
@@ -43,29 +43,52 @@ pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
 /// Decides about the settled traces whether people are asked, and keeps the probability, which says of
 /// each trace how many others it speaks for.
 ///
-/// Where the budget has room for some of them only, each has the same chance. Without room they wait.
+/// Where the budget has room for some of them only, each has the same chance; old ones have a chance of
+/// their own and a quarter of the budget, so that reading months back neither floods the channel nor
+/// drowns what happens now. Without room they wait.
 async fn draw_sample(app: &App, workspace: &WorkspaceId, room: i64) -> anyhow::Result<()> {
-    if room <= 0 {
-        return Ok(());
-    }
-    let undecided = store::undecided(&app.db, workspace, app.settled_before_ms()).await?;
-    if undecided.is_empty() {
-        return Ok(());
-    }
     let wished = match store::has_eval(&app.db, workspace).await? {
         true => SAMPLE_PROBABILITY,
         false => 1.0,
     };
+    let asked = draw_from(app, workspace, Stratum::Live, (room, wished)).await?;
+    let since_ms = now_ms() - HOUR_MS;
+    let old = store::old_cards_since(&app.db, workspace, since_ms).await?;
+    let for_old = i64::from(app.settings.cards_per_hour) / 4 - old;
+    let room = for_old.min(room - asked);
+    draw_from(app, workspace, Stratum::Old, (room, SAMPLE_PROBABILITY)).await?;
+    Ok(())
+}
+
+/// Decides about a stratum, of which no more are asked about than there is room for in the mean; says how
+/// many are.
+async fn draw_from(
+    app: &App,
+    workspace: &WorkspaceId,
+    stratum: Stratum,
+    (room, wished): (i64, f64),
+) -> anyhow::Result<i64> {
+    if room <= 0 {
+        return Ok(0);
+    }
+    let settled = app.settled_before_ms();
+    let undecided = store::undecided(&app.db, workspace, stratum, settled).await?;
+    if undecided.is_empty() {
+        return Ok(0);
+    }
     let probability = wished.min(room as f64 / undecided.len() as f64);
+    let mut drawn = 0;
     let mut transaction = app.db.begin().await?;
     for trace in undecided {
         let asked = draw(workspace, &trace) < probability;
         store::decide(&mut *transaction, workspace, &trace, probability, asked).await?;
         if asked {
             outbox::want(&mut *transaction, workspace, Kind::Card, trace.as_str()).await?;
+            drawn += 1;
         }
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(drawn)
 }
 
 /// A number in `[0, 1)` that depends on the trace alone, so that drawing again draws the same.
@@ -117,6 +140,7 @@ async fn card_of(
         trace: &found.trace,
         url: langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())),
         cleaned: found.cleaned,
+        deleted: found.deleted,
         tally: store::tally(&app.db, &workspace.id, trace).await?,
         asked_by: found.asked_by.as_deref(),
         on_session: is_in_session && app.settings.label_unit == LabelUnit::Session,

@@ -18,6 +18,10 @@ pub const REASON_MAX: usize = 500;
 const ON_SESSION: &str =
     "🧵 Judge the whole session up to this answer, the turns before it included";
 
+/// Instead of a deleted trace.
+const DELETED: &str = "🗑️ This trace was deleted in Langfuse, and its text here with it. Its labels stay, but no \
+    eval learns from them.";
+
 const QUESTION_MAX: usize = 1_500;
 const ANSWER_MAX: usize = 2_800;
 const SOURCE_MAX: usize = 600;
@@ -40,6 +44,8 @@ pub struct CardView<'a> {
     pub url: Option<String>,
     /// Whether unreadable characters were replaced.
     pub cleaned: bool,
+    /// Whether the trace was deleted in Langfuse: nothing of it is shown then.
+    pub deleted: bool,
     pub tally: Tally,
     /// Who asked for the card by hand: empty where that is not known, `None` where nobody did.
     pub asked_by: Option<&'a str>,
@@ -50,6 +56,9 @@ pub struct CardView<'a> {
 /// The card: question, tool calls, sources, answer, three buttons, the tally.
 pub fn card(view: &CardView<'_>) -> Message {
     let trace = view.trace;
+    if view.deleted {
+        return deleted_card(view);
+    }
     let mut blocks: Vec<Value> = view.asked_by.map(asked).into_iter().collect();
     blocks.push(labelled(
         "Question",
@@ -83,6 +92,22 @@ fn asked(by: &str) -> Value {
             "🙋 Asked for in Langfuse by {}",
             escape(&cut(by, 80))
         )),
+    }
+}
+
+/// What is left of a card.
+fn deleted_card(view: &CardView<'_>) -> Message {
+    Message {
+        text: DELETED.to_owned(),
+        blocks: vec![context(DELETED), context(&tally_line(view.tally))],
+        metadata: None,
+    }
+}
+
+fn tally_line(tally: Tally) -> String {
+    match (tally.up, tally.neutral, tally.down) {
+        (0, 0, 0) => "No labels yet".to_owned(),
+        (up, neutral, down) => format!("👍 {up} · 👎 {down} · 😐 {neutral}"),
     }
 }
 
@@ -165,11 +190,7 @@ fn plain_text(value: &Value) -> String {
 }
 
 fn footer(view: &CardView<'_>) -> String {
-    let Tally { up, neutral, down } = view.tally;
-    let mut parts = vec![match (up, neutral, down) {
-        (0, 0, 0) => "No labels yet".to_owned(),
-        _ => format!("👍 {up} · 👎 {down} · 😐 {neutral}"),
-    }];
+    let mut parts = vec![tally_line(view.tally)];
     parts.extend(
         view.trace
             .name
@@ -217,32 +238,45 @@ pub fn reason_modal(private_metadata: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn shown(on_session: bool, asked_by: Option<&str>) -> String {
+    fn shown(change: impl FnOnce(&mut CardView<'_>)) -> String {
         let trace =
             serde_json::from_value(json!({"id": "t", "input": "Which colour?", "output": "Blue."}));
         let trace = crate::ingest::normalise(&trace.unwrap());
-        let message = card(&CardView {
+        let mut view = CardView {
             trace: &trace,
             url: None,
             cleaned: false,
+            deleted: false,
             tally: Tally::default(),
-            asked_by,
-            on_session,
-        });
-        json!(message.blocks).to_string()
+            asked_by: None,
+            on_session: false,
+        };
+        change(&mut view);
+        json!(card(&view).blocks).to_string()
     }
 
     #[test]
     fn a_card_says_when_its_thumb_is_about_the_session() {
-        assert!(shown(true, None).contains("Judge the whole session"));
-        assert!(!shown(false, None).contains("session"));
+        assert!(shown(|view| view.on_session = true).contains("Judge the whole session"));
+        assert!(!shown(|_| {}).contains("session"));
     }
 
     #[test]
     fn a_card_that_a_person_asked_for_says_so_and_a_name_is_only_a_name() {
-        assert!(!shown(false, None).contains("Asked for"));
-        assert!(shown(false, Some("")).contains("🙋 Asked for in Langfuse\""));
-        let named = shown(false, Some("<!channel>"));
+        let asked_by = |name| shown(|view| view.asked_by = Some(name));
+        assert!(!shown(|_| {}).contains("Asked for"));
+        assert!(asked_by("").contains("🙋 Asked for in Langfuse\""));
+        let named = asked_by("<!channel>");
         assert!(named.contains("by &lt;!channel&gt;"), "{named}");
+    }
+
+    #[test]
+    fn a_deleted_traces_card_shows_nothing_of_it_and_no_buttons() {
+        let shown = shown(|view| {
+            view.deleted = true;
+            view.asked_by = Some("Ada");
+        });
+        assert!(shown.contains("deleted in Langfuse") && shown.contains("No labels yet"));
+        assert!(!shown.contains("Blue") && !shown.contains("button") && !shown.contains("Ada"));
     }
 }

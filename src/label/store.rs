@@ -12,6 +12,8 @@ pub struct CardTrace {
     pub cleaned: bool,
     /// Who asked for the card by hand: empty where that is not known, `None` where nobody did.
     pub asked_by: Option<String>,
+    /// Whether it was deleted in Langfuse, and its text with it.
+    pub deleted: bool,
 }
 
 /// Cards that count against the channel's budget.
@@ -22,19 +24,36 @@ pub struct Cards {
     pub wanted: i64,
 }
 
-/// Settled traces of which nobody has decided yet whether to ask about them, all of them.
+/// Traces that are drawn from apart from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stratum {
+    /// Seen as they happened.
+    Live,
+    /// First seen long after they began: read backwards, or after the service had stood still.
+    Old,
+}
+
+/// A trace that is first seen so long after it began is old: the poller's first look goes back one hour.
+const OLD_AFTER_MS: i64 = 2 * 3_600_000;
+
+/// Settled traces of a stratum of which nobody has decided yet whether to ask about them, all of them.
 pub async fn undecided(
     db: &Db,
     workspace: &WorkspaceId,
+    stratum: Stratum,
     settled_before_ms: i64,
 ) -> sqlx::Result<Vec<TraceId>> {
     let rows = sqlx::query(
         "select id from traces
-         where workspace_id = $1 and asked is null and complete = 1 and (changed_at_ms <= $2 or whole = 1)
+         where workspace_id = $1 and asked is null and complete = 1
+           and (changed_at_ms <= $2 or whole = 1)
+           and case when first_seen_at_ms - started_at_ms > $3 then 1 else 0 end = $4
          order by started_at_ms",
     )
     .bind(workspace.as_str())
     .bind(settled_before_ms)
+    .bind(OLD_AFTER_MS)
+    .bind(i64::from(stratum == Stratum::Old))
     .fetch_all(db.pool())
     .await?;
     let read = |row: &AnyRow| row.try_get::<String, _>("id").map(TraceId::from);
@@ -152,6 +171,24 @@ pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sql
     })
 }
 
+/// Cards of old traces that were posted since a time or are wanted, without those that a person named.
+pub async fn old_cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sqlx::Result<i64> {
+    sqlx::query(
+        "select count(*) as cards from posts join traces
+           on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
+         where posts.workspace_id = $1 and posts.kind = 'card'
+           and asked_by is null
+           and (posted_at_ms > $2 or (posted_at_ms is null and refusal is null))
+           and first_seen_at_ms - started_at_ms > $3",
+    )
+    .bind(workspace.as_str())
+    .bind(since_ms)
+    .bind(OLD_AFTER_MS)
+    .fetch_one(db.pool())
+    .await?
+    .try_get("cards")
+}
+
 /// Whether any eval version exists yet: from then on a sample is asked about.
 pub async fn has_eval(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<bool> {
     let found = sqlx::query("select 1 from eval_versions where workspace_id = $1 limit 1")
@@ -168,7 +205,8 @@ pub async fn card_trace(
     trace: &TraceId,
 ) -> anyhow::Result<Option<CardTrace>> {
     let row = sqlx::query(
-        "select payload, cleaned, asked_by from traces where workspace_id = $1 and id = $2",
+        "select payload, cleaned, asked_by, case when deleted_at_ms is null then 0 else 1 end as deleted
+         from traces where workspace_id = $1 and id = $2",
     )
     .bind(workspace.as_str())
     .bind(trace.as_str())
@@ -179,6 +217,7 @@ pub async fn card_trace(
             trace: serde_json::from_str(row.try_get("payload")?)?,
             cleaned: row.try_get::<i64, _>("cleaned")? == 1,
             asked_by: row.try_get("asked_by")?,
+            deleted: row.try_get::<i64, _>("deleted")? == 1,
         })
     };
     row.map(read).transpose()

@@ -2,10 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,8 +13,12 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::Error;
+use super::budget::{Budget, Priority, Resource};
+use super::filter::Filter;
+use super::plan::Plan;
 use super::reading::{Expansion, millis};
 use super::score::{Score, ScoreType, is_config_name};
+use crate::clock::Clock;
 use crate::domain::{lenient, same_secret};
 
 /// A call that takes longer is given up; a page of big traces from a busy server takes some seconds.
@@ -24,6 +28,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read of one answer. A trace has at most 8 MiB here, and pages are made smaller
 /// until they fit.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
+/// A request that is refused so often in a row, after each wait that was asked for, is given up for now.
+const REFUSALS_MAX: usize = 5;
+/// After so long it is found out again which API there is: servers are upgraded.
+const API_HOLDS: Duration = Duration::from_hours(24);
 /// Score configs asked for at once: Langfuse's largest page.
 const CONFIGS_PAGE: usize = 100;
 
@@ -34,8 +42,18 @@ pub struct Client {
     base: Url,
     public_key: String,
     secret_key: SecretString,
-    api: Arc<Mutex<Option<Api>>>,
+    api: Arc<Mutex<Option<Known>>>,
     pub(super) expansion: Arc<Expansion>,
+    budget: Arc<Budget>,
+    priority: Priority,
+    pub(super) filter: Arc<Filter>,
+}
+
+/// An API, and when it was found there.
+#[derive(Clone, Copy)]
+struct Known {
+    api: Api,
+    at: Duration,
 }
 
 /// Which of Langfuse's two APIs for reading traces the server has.
@@ -45,6 +63,16 @@ pub enum Api {
     V4,
     /// `GET /api/public/traces`.
     V3,
+}
+
+impl Api {
+    /// The budget that reading by it is counted against.
+    pub fn resource(self) -> Resource {
+        match self {
+            Self::V4 => Resource::PublicApi,
+            Self::V3 => Resource::Legacy,
+        }
+    }
 }
 
 impl fmt::Display for Api {
@@ -75,11 +103,13 @@ pub struct Project {
 type Result<T> = std::result::Result<T, Error>;
 
 impl Client {
-    /// A client for the Langfuse at `base`, which may have a path prefix.
+    /// A client for the Langfuse at `base`, which may have a path prefix. It keeps to the limits of the
+    /// smallest plan there until it is told of others ([`Client::on`], or by Langfuse).
     ///
     /// # Errors
     /// The TLS set-up of this machine cannot be read.
     pub fn new(base: &Url, public_key: &str, secret_key: &SecretString) -> anyhow::Result<Self> {
+        let plan = Plan::at(base);
         let mut base = base.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
@@ -98,6 +128,9 @@ impl Client {
             secret_key: secret_key.clone(),
             api: Arc::default(),
             expansion: Arc::default(),
+            budget: Arc::new(Budget::new(plan, Clock::default())),
+            priority: Priority::default(),
+            filter: Arc::default(),
         })
     }
 
@@ -105,6 +138,31 @@ impl Client {
     pub fn has_keys(&self, public_key: &str, secret_key: &str) -> bool {
         same_secret(&self.public_key, public_key)
             & same_secret(self.secret_key.expose_secret(), secret_key)
+    }
+
+    /// The same client, new to its budget: of this plan and by this clock.
+    pub fn on(self, plan: Plan, clock: Clock) -> Self {
+        let budget = Arc::new(Budget::new(plan, clock));
+        Self { budget, ..self }
+    }
+
+    /// The same client, which reads the traces of windows that the filter lets through, and no others.
+    pub fn choosing(self, filter: Filter) -> Self {
+        let filter = Arc::new(filter);
+        Self { filter, ..self }
+    }
+
+    /// The same connection, with the same budget, for requests of this priority.
+    pub fn at(&self, priority: Priority) -> Self {
+        Self {
+            priority,
+            ..self.clone()
+        }
+    }
+
+    /// What the requests of this connection are counted against.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Whether Langfuse is there, and its version.
@@ -134,14 +192,15 @@ impl Client {
         url
     }
 
-    /// Which reading API the server has: asked for once, and again after [`Client::forget_api`].
+    /// Which reading API the server has: asked for once a day, and after [`Client::forget_api`].
     pub async fn api(&self) -> Result<Api> {
         let mut known = self.api.lock().await;
-        let api = match *known {
-            Some(api) => api,
-            None => self.find_api().await?,
-        };
-        *known = Some(api);
+        let now = self.budget.clock().elapsed();
+        if let Some(known) = known.filter(|known| known.at + API_HOLDS > now) {
+            return Ok(known.api);
+        }
+        let api = self.find_api().await?;
+        *known = Some(Known { api, at: now });
         Ok(api)
     }
 
@@ -153,7 +212,7 @@ impl Client {
     /// v4 where there are both: v3's is on its way out.
     async fn find_api(&self) -> Result<Api> {
         // Bounded in time, for a search through everything is slow on a big server.
-        let since = millis(Utc::now() - TimeDelta::hours(1));
+        let since = millis(self.budget.clock().now() - TimeDelta::hours(1));
         let one = |from: &'static str| {
             let limits = [("limit", "1"), ("fields", "core"), (from, &since)];
             limits.map(|(key, value)| (key, value.to_owned()))
@@ -230,7 +289,7 @@ impl Client {
         query: &[(&'static str, String)],
     ) -> Result<T> {
         let request = self.request(Method::GET, path).query(query);
-        self.answer(what, request).await
+        self.answer(what, Resource::of_path(path), request).await
     }
 
     pub(super) async fn post<T: for<'de> Deserialize<'de>>(
@@ -240,7 +299,7 @@ impl Client {
         body: &Value,
     ) -> Result<T> {
         let request = self.request(Method::POST, path).json(body);
-        self.answer(what, request).await
+        self.answer(what, Resource::of_path(path), request).await
     }
 
     pub(super) async fn patch<T: for<'de> Deserialize<'de>>(
@@ -250,7 +309,7 @@ impl Client {
         body: &Value,
     ) -> Result<T> {
         let request = self.request_to(Method::PATCH, path).json(body);
-        self.answer(what, request).await
+        self.answer(what, Resource::of_path(path[0]), request).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -272,20 +331,61 @@ impl Client {
     async fn answer<T: for<'de> Deserialize<'de>>(
         &self,
         what: &'static str,
+        resource: Option<Resource>,
         request: RequestBuilder,
     ) -> Result<T> {
+        let (status, body) = self.sent(what, resource, request).await?;
+        let (value, _) = lenient::parse(&body).map_err(|_| Error::NotLangfuse { what, status })?;
+        serde_json::from_value(value).map_err(|_| Error::NotLangfuse { what, status })
+    }
+
+    /// Sends a request once there is room for it. One that is refused as too many (429), of which
+    /// nothing has come, waits as long as it is told and is sent again.
+    async fn sent(
+        &self,
+        what: &'static str,
+        resource: Option<Resource>,
+        request: RequestBuilder,
+    ) -> Result<(u16, Vec<u8>)> {
+        let mut refusals = 0;
+        loop {
+            let request = request.try_clone().expect("its body is in memory");
+            match self.send(what, resource, request).await {
+                Err(Error::RateLimited { retry_after })
+                    if resource.is_some() && refusals < REFUSALS_MAX =>
+                {
+                    refusals += 1;
+                    tracing::info!(seconds = retry_after.as_secs(), "Langfuse asks to wait");
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        what: &'static str,
+        resource: Option<Resource>,
+        request: RequestBuilder,
+    ) -> Result<(u16, Vec<u8>)> {
+        if let Some(resource) = resource {
+            let spent = self.budget.spend(resource, self.priority).await;
+            spent.map_err(|retry_after| Error::Exhausted { retry_after })?;
+        }
         let sent = request.send().await;
         let mut response = sent.map_err(|error| Error::of_transport(what, error))?;
         let status = response.status();
+        if let Some(resource) = resource {
+            let refused = status == StatusCode::TOO_MANY_REQUESTS;
+            self.budget.learn(resource, response.headers(), refused);
+        }
         let retry_after = response.headers().get(RETRY_AFTER).cloned();
         let body = bounded_body(what, &mut response).await?;
         if !status.is_success() {
             let wait = retry_after.as_ref().and_then(|value| value.to_str().ok());
             return Err(Error::of_status(what, status.as_u16(), wait, &body));
         }
-        let status = status.as_u16();
-        let (value, _) = lenient::parse(&body).map_err(|_| Error::NotLangfuse { what, status })?;
-        serde_json::from_value(value).map_err(|_| Error::NotLangfuse { what, status })
+        Ok((status.as_u16(), body))
     }
 }
 

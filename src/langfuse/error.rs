@@ -27,6 +27,12 @@ pub enum Error {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// The budget is spent for longer than a call waits; nothing was sent.
+    #[error("Langfuse takes no more calls for {} s (429)", retry_after.as_secs())]
+    Exhausted {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// Langfuse will not take this one request, however often it is sent.
     #[error("Langfuse refused to {what} (status {status})")]
     Refused {
@@ -68,7 +74,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 impl Error {
     /// Whether trying again later can help without a person.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Unavailable { .. })
+        self.retry_after().is_some() || matches!(self, Self::Unavailable { .. })
     }
 
     /// Whether this one request is at fault and the connection is well: it is not to be sent again.
@@ -79,7 +85,9 @@ impl Error {
     /// How long Langfuse asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::RateLimited { retry_after } | Self::Exhausted { retry_after } => {
+                Some(*retry_after)
+            }
             _ => None,
         }
     }

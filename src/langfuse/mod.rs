@@ -5,18 +5,26 @@
 //! bounds, and never shows in an error.
 
 mod assemble;
+mod budget;
 mod client;
 mod error;
 mod evaluators;
+mod filter;
+mod pace;
 mod payload;
+mod plan;
 mod reading;
 mod score;
 pub mod signature;
 
+pub use budget::{Budget, Priority, Resource};
 pub use client::{Api, Client, Health, Project};
 pub use error::Error;
 pub use evaluators::{CodeEvaluator, Promoted};
+pub use filter::Filter;
+pub use pace::{Looked, Pace};
 pub use payload::{ObservationPayload, TracePayload};
+pub use plan::Plan;
 pub use reading::{OBSERVATIONS_MAX, Page, TRACES_MAX, Window};
 pub use score::{Score, ScoreType, ScoreValue};
 

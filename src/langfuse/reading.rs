@@ -33,6 +33,20 @@ pub struct Window {
     pub to: DateTime<Utc>,
 }
 
+impl Window {
+    /// The same as conditions on a column.
+    fn conditions(self, column: &str) -> Vec<Value> {
+        vec![
+            compared(column, ">=", self.from),
+            compared(column, "<", self.to),
+        ]
+    }
+}
+
+fn compared(column: &str, operator: &str, time: DateTime<Utc>) -> Value {
+    json!({"type": "datetime", "column": column, "operator": operator, "value": millis(time)})
+}
+
 /// A page of what was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
@@ -68,10 +82,16 @@ impl Client {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page, Error> {
-        let query = vec![
-            ("fromStartTime", millis(window.from)),
-            ("toStartTime", millis(window.to)),
-        ];
+        let query = match self.filter.is_empty() {
+            true => vec![
+                ("fromStartTime", millis(window.from)),
+                ("toStartTime", millis(window.to)),
+            ],
+            false => {
+                let own = window.conditions("startTime");
+                vec![("filter", self.filter.with(Api::V4, own))]
+            }
+        };
         self.observations_by(query, cursor, limit).await
     }
 
@@ -84,13 +104,13 @@ impl Client {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page, Error> {
-        let at = |column: &str, operator: &str, time| json!({"type": "datetime", "column": column, "operator": operator, "value": millis(time)});
-        let filter = json!([
-            at("startTime", ">=", oldest),
-            at("startTime", "<", since),
-            at("endTime", ">=", since),
-        ]);
-        let query = vec![("filter", filter.to_string())];
+        let begun = Window {
+            from: oldest,
+            to: since,
+        };
+        let mut own = begun.conditions("startTime");
+        own.push(compared("endTime", ">=", since));
+        let query = vec![("filter", self.filter.with(Api::V4, own))];
         self.observations_by(query, cursor, limit).await
     }
 
@@ -109,14 +129,22 @@ impl Client {
     /// contents. `page` is a former [`Page::next`].
     pub async fn traces(&self, window: Window, page: Option<&str>) -> Result<Page, Error> {
         let number: u64 = page.and_then(|page| page.parse().ok()).unwrap_or(1);
-        let query = [
+        let mut query = vec![
             ("page", number.to_string()),
             ("limit", TRACES_MAX.to_string()),
-            ("fromTimestamp", millis(window.from)),
-            ("toTimestamp", millis(window.to)),
             ("orderBy", "timestamp.asc".to_owned()),
             ("fields", "core,observations,metrics".to_owned()),
         ];
+        match self.filter.is_empty() {
+            true => {
+                query.push(("fromTimestamp", millis(window.from)));
+                query.push(("toTimestamp", millis(window.to)));
+            }
+            false => {
+                let own = window.conditions("timestamp");
+                query.push(("filter", self.filter.with(Api::V3, own)));
+            }
+        }
         let answer: Answer = self.get("list traces", "traces", &query).await?;
         let pages = answer.meta.get("totalPages").and_then(Value::as_u64);
         let is_last = answer.data.is_empty() || pages.is_some_and(|pages| number >= pages);

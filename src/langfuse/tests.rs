@@ -1,11 +1,14 @@
 //! The client against the stand-in.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clock::Turned;
 use crate::playground::langfuse::tests::{PUBLIC_KEY, SECRET_KEY, serve, standing_in, trace};
-use crate::playground::langfuse::{Apis, Langfuse, Options};
+use crate::playground::langfuse::{Apis, Langfuse, Limits, Options};
 
 async fn client(langfuse: &Langfuse) -> Client {
     let base = serve(langfuse).await;
@@ -240,20 +243,57 @@ async fn a_score_is_replaced_by_its_id_and_its_config_made_once() {
     assert!(refused.concerns_this_request_only(), "{refused}");
 }
 
-#[tokio::test]
-async fn a_rate_limit_says_how_long_to_wait() {
+/// A client and a stand-in by one clock that jumps.
+async fn limited(limits: Limits) -> (Client, Langfuse) {
+    let start = "2026-06-01T00:00:00Z".parse().expect("a time");
+    let (_, clock) = Turned::starting(start, 1);
     let langfuse = standing_in(Options {
-        requests_a_minute: Some(1),
+        limits,
+        clock: clock.clone(),
         ..Options::default()
     });
-    let client = client(&langfuse).await;
+    let client = client(&langfuse).await.on(Plan::Hobby, clock);
+    (client, langfuse)
+}
+
+#[tokio::test]
+async fn the_smallest_plan_is_never_asked_too_often() {
+    let (client, langfuse) = limited(Limits::Cloud(Plan::Hobby)).await;
+    for _ in 0..100 {
+        client.project().await.expect("it waits for its turn");
+        assert_eq!(client.trace("none").await.expect("and its turn"), None);
+    }
+    let requests = langfuse.requests();
+    assert_eq!((requests.answered, requests.refused), (200, 0));
+    let minutes = client.budget().clock().elapsed().as_secs() / 60;
+    assert!((7..=8).contains(&minutes), "100 at 14 a minute: {minutes}");
+}
+
+#[tokio::test]
+async fn a_refusal_that_nothing_foretold_is_waited_for_and_is_no_failure() {
+    let (client, langfuse) = limited(Limits::Cloud(Plan::Hobby)).await;
+    let other = client
+        .clone()
+        .on(Plan::SelfHosted, client.budget().clock().clone());
+    for _ in 0..29 {
+        other.project().await.expect("another program takes them");
+    }
+    client.project().await.expect("it waits as told");
+    assert_eq!(langfuse.requests().refused, 1);
+    assert_eq!(client.budget().clock().elapsed().as_secs(), 60);
+}
+
+#[tokio::test]
+async fn a_wait_of_hours_is_an_error_that_says_how_long() {
+    let (client, langfuse) = limited(Limits::Said(1, Duration::from_secs(3_600))).await;
     client.project().await.expect("the first is free");
     let error = client.project().await.expect_err("the budget is spent");
     let wait = error.retry_after().expect("it says how long");
     assert!(
-        error.is_transient() && (1..=60).contains(&wait.as_secs()),
+        error.is_transient() && wait.as_secs().abs_diff(3_600) <= 1,
         "{error}"
     );
+    assert_eq!(langfuse.requests().refused, 0, "the header said so");
 }
 
 #[tokio::test]

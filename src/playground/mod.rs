@@ -58,7 +58,7 @@ use url::Url;
 
 use self::annotators::Progress;
 use self::journal::Journal;
-use self::langfuse::{Apis, Langfuse, Options, ProjectConfig, Recorded};
+use self::langfuse::{Apis, Langfuse, Limits, Options, ProjectConfig, Recorded};
 use self::secrets::Secrets;
 use self::slack::{Channel, RateLimits, Slack, Timing, User};
 use self::stream::Releases;
@@ -86,8 +86,8 @@ pub struct PlaygroundConfig {
     pub slack_timing: Timing,
     /// Which of Langfuse's APIs are there.
     pub apis: Apis,
-    /// Langfuse's rate limit; `None` lifts it.
-    pub requests_a_minute: Option<u32>,
+    /// Langfuse's rate limits.
+    pub limits: Limits,
     /// The time between two clicks of the recorded annotators.
     pub annotator_pause: Duration,
     /// The time between two traces that arrive by themselves.
@@ -121,7 +121,7 @@ impl PlaygroundConfig {
             rate_limits: RateLimits::Documented,
             slack_timing: Timing::default(),
             apis: Apis::Both,
-            requests_a_minute: None,
+            limits: Limits::Open,
             annotator_pause: Duration::from_millis(150),
             release_pause: Duration::from_secs(5),
             labels_wanted: crate::config::Settings::default().labels_to_generate,
@@ -202,7 +202,8 @@ impl Playground {
                 .as_ref()
                 .map(|folder| folder.join("langfuse.jsonl")),
             apis: config.apis,
-            requests_a_minute: config.requests_a_minute,
+            limits: config.limits,
+            clock: crate::clock::Clock::default(),
         };
         let projects = config
             .places

@@ -454,7 +454,7 @@ pub async fn unlabelled(
 ) -> sqlx::Result<Vec<PendingRun>> {
     let rows = sqlx::query(
         "select id, payload, payload_hash from traces
-         where workspace_id = $1 and complete = 1
+         where workspace_id = $1 and deleted_at_ms is null and complete = 1
            and not exists (select 1 from labels where labels.workspace_id = traces.workspace_id
                            and labels.trace_id = traces.id)
          order by started_at_ms desc, id limit $2",

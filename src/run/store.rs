@@ -115,6 +115,7 @@ pub async fn labelled_without_outcome(
     let rows = sqlx::query(
         "select id, payload, payload_hash from traces
          where workspace_id = $1
+           and deleted_at_ms is null
            and id in (select trace_id from labels where workspace_id = $1)
            and not exists (select 1 from outcomes where outcomes.workspace_id = traces.workspace_id
                            and outcomes.trace_id = traces.id and outcomes.version_id = $2

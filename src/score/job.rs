@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::store::{self, PendingScore};
 use crate::app::App;
 use crate::domain::{Outcome, TraceId, Verdict, VersionId, WorkspaceId};
-use crate::langfuse::{self, Score, ScoreType, ScoreValue};
+use crate::langfuse::{self, Priority, Score, ScoreType, ScoreValue};
 use crate::run::{self, PendingRun, VersionSource};
 use crate::workspace::{LangfuseConnection, Workspace};
 
@@ -97,7 +97,8 @@ async fn write_score(
 ) -> anyhow::Result<()> {
     let made = langfuse.ensure_score_config(&pending.eval_name, ScoreType::Boolean);
     made.await.map_err(|error| failed(langfuse, error))?;
-    let refusal = match langfuse.client.put_score(&score_of(pending)).await {
+    let client = langfuse.client.at(Priority::Scores);
+    let refusal = match client.put_score(&score_of(pending)).await {
         Ok(()) => {
             langfuse.health.recovered();
             None

@@ -32,13 +32,15 @@ impl TraceLabels {
     }
 }
 
-/// The labels of every labelled trace of a workspace, by trace id.
+/// The labels of every labelled trace of a workspace, by trace id; without those whose trace was deleted at
+/// its source.
 pub async fn all_labels(db: &Db, workspace: &WorkspaceId) -> anyhow::Result<Vec<TraceLabels>> {
     let rows = sqlx::query(
         "select trace_id, trace_group, annotator_id, label, comment, labelled_at_ms
          from labels join traces
            on traces.workspace_id = labels.workspace_id and traces.id = labels.trace_id
-         where labels.workspace_id = $1 order by trace_id, labelled_at_ms, annotator_id",
+         where labels.workspace_id = $1 and deleted_at_ms is null
+         order by trace_id, labelled_at_ms, annotator_id",
     )
     .bind(workspace.as_str())
     .fetch_all(db.pool())
@@ -135,7 +137,7 @@ pub async fn newest_payloads(
     limit: i64,
 ) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(
-        "select payload from traces where workspace_id = $1 and complete = 1
+        "select payload from traces where workspace_id = $1 and deleted_at_ms is null and complete = 1
          order by started_at_ms desc, id limit $2",
     )
     .bind(workspace.as_str())

@@ -1,5 +1,6 @@
 //! The app as a user meets it: by HTTP, by Slack's payloads, on the command line, in a browser.
 
+mod backfill;
 mod browser;
 mod callouts;
 mod cli;

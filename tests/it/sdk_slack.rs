@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use iofold::playground::langfuse::Apis;
+use iofold::playground::langfuse::{Apis, Limits};
 use iofold::playground::slack::{RateLimits, Timing};
 use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, router};
 use iofold::slack::{actions, button, context, header, preformatted, section};
@@ -74,7 +74,7 @@ fn config(address: SocketAddr, app_port: u16) -> PlaygroundConfig {
             ..Timing::default()
         },
         apis: Apis::Both,
-        requests_a_minute: None,
+        limits: Limits::Open,
         annotator_pause: Duration::ZERO,
         release_pause: Duration::ZERO,
         labels_wanted: 20,

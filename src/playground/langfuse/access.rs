@@ -1,6 +1,6 @@
 //! Who may ask, and how often.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;
@@ -8,37 +8,47 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use super::Limits;
+use crate::langfuse::Resource;
+
 /// Langfuse counts by the minute.
 const PERIOD: Duration = Duration::from_secs(60);
 /// More than any test or person needs.
 const REQUESTS_A_MINUTE: u32 = 10_000;
 
-/// A project's keys and its budget of requests.
+/// A project's keys and its budgets of requests.
 pub struct Access {
     public_key: String,
     secret_key: SecretString,
-    limit: u32,
-    used: u32,
-    since: Instant,
+    limits: Limits,
+    windows: [Window; 3],
 }
 
-/// What is left of the budget.
+/// The requests of one kind since its window began.
+#[derive(Clone, Copy, Default)]
+struct Window {
+    used: u32,
+    since: Option<Duration>,
+}
+
+/// What is left of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     pub limit: u32,
     /// `None` where this request is one too many.
     pub remaining: Option<u32>,
     pub reset: Duration,
+    /// Whether an answer that is no refusal says so, too.
+    pub is_said: bool,
 }
 
 impl Access {
-    pub fn new(public_key: String, secret_key: SecretString, limit: Option<u32>) -> Self {
+    pub fn new(public_key: String, secret_key: SecretString, limits: Limits) -> Self {
         Self {
             public_key,
             secret_key,
-            limit: limit.unwrap_or(REQUESTS_A_MINUTE),
-            used: 0,
-            since: Instant::now(),
+            limits,
+            windows: Default::default(),
         }
     }
 
@@ -47,16 +57,35 @@ impl Access {
         self.public_key == public_key && bool::from(secret.ct_eq(secret_key.as_bytes()))
     }
 
-    /// Counts a request.
-    pub fn spend(&mut self, now: Instant) -> Budget {
-        if now.duration_since(self.since) >= PERIOD {
-            (self.since, self.used) = (now, 0);
+    /// Counts a request at `now`, in the window that began with the first one after the last window.
+    pub fn spend(&mut self, resource: Resource, now: Duration) -> Budget {
+        let (limit, period, is_said) = self.limits.of(resource);
+        let window = &mut self.windows[resource as usize];
+        if window.since.is_none_or(|since| now - since >= period) {
+            (window.since, window.used) = (Some(now), 0);
         }
-        self.used = self.used.saturating_add(1);
+        window.used = window.used.saturating_add(1);
+        let left = limit.checked_sub(window.used);
         Budget {
-            limit: self.limit,
-            remaining: self.limit.checked_sub(self.used),
-            reset: PERIOD - now.duration_since(self.since),
+            limit,
+            // Langfuse's own limiter refuses the request that uses the last.
+            remaining: left.filter(|left| is_said || *left > 0),
+            reset: period - (now - window.since.unwrap_or(now)),
+            is_said,
+        }
+    }
+}
+
+impl Limits {
+    /// Requests in a period, the period, and whether every answer says what is left.
+    fn of(&self, resource: Resource) -> (u32, Duration, bool) {
+        match *self {
+            Self::Open => (REQUESTS_A_MINUTE, PERIOD, true),
+            Self::Said(limit, period) => (limit, period, true),
+            Self::Cloud(plan) => {
+                let limit = plan.limit(resource).unwrap_or(REQUESTS_A_MINUTE);
+                (limit, PERIOD, false)
+            }
         }
     }
 }

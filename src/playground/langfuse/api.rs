@@ -1,18 +1,17 @@
 //! The routes, who may use them, and Langfuse's errors.
 
-use std::time::Instant;
-
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::access::{Budget, credentials};
-use super::{Apis, Langfuse, evaluators, observations, page, recorded, scores, traces};
+use super::{Apis, Langfuse, evaluators, observations, page, scores, traces};
+use crate::langfuse::Resource;
 
 /// The version that the stand-in was written after.
 const VERSION: &str = "4.16.0";
@@ -105,7 +104,10 @@ async fn projects(
 
 /// Refuses wrong keys and too many requests; says in every answer how many are left.
 async fn admit(State(langfuse): State<Langfuse>, mut request: Request, next: Next) -> Response {
-    let Some((project, budget)) = spend(&langfuse, request.headers()) else {
+    let path = request.uri().path().trim_start_matches('/');
+    let path = path.strip_prefix("api/public/").unwrap_or(path);
+    let resource = Resource::of_path(path).unwrap_or(Resource::PublicApi);
+    let Some((project, budget)) = spend(&langfuse, request.headers(), resource) else {
         let message = "Invalid credentials. Confirm that you've configured the correct host.";
         let status = StatusCode::UNAUTHORIZED;
         return Refusal::new(status, "UnauthorizedError", message.to_owned()).into_response();
@@ -120,24 +122,39 @@ async fn admit(State(langfuse): State<Langfuse>, mut request: Request, next: Nex
             Refusal::new(StatusCode::TOO_MANY_REQUESTS, "RateLimitError", message).into_response()
         }
     };
-    say_budget(response.headers_mut(), budget);
+    if budget.is_said || budget.remaining.is_none() {
+        say_budget(response.headers_mut(), budget, langfuse.clock.now());
+    }
     response
 }
 
-fn spend(langfuse: &Langfuse, headers: &HeaderMap) -> Option<(ProjectId, Budget)> {
+fn spend(
+    langfuse: &Langfuse,
+    headers: &HeaderMap,
+    resource: Resource,
+) -> Option<(ProjectId, Budget)> {
     let (public_key, secret_key) = credentials(headers)?;
     let mut state = langfuse.locked();
     let project = state.project_of(&public_key, &secret_key)?;
-    let budget = project.access.spend(Instant::now());
-    Some((ProjectId(project.id.clone()), budget))
+    let budget = project.access.spend(resource, langfuse.clock.elapsed());
+    let id = ProjectId(project.id.clone());
+    match budget.remaining {
+        Some(_) => state.requests.answered += 1,
+        None => state.requests.refused += 1,
+    }
+    Some((id, budget))
 }
 
-fn say_budget(headers: &mut HeaderMap, budget: Budget) {
-    let reset = recorded::millis(Utc::now() + budget.reset);
+/// As Langfuse does, which writes the time as JavaScript does.
+fn say_budget(headers: &mut HeaderMap, budget: Budget, now: DateTime<Utc>) {
+    let reset = (now + budget.reset).format("%a %b %d %Y %H:%M:%S GMT+0000");
+    let reset = format!("{reset} (Coordinated Universal Time)");
     let mut say = |name: &'static str, value: String| {
         let value = HeaderValue::from_str(&value).expect("figures and times are ASCII");
         headers.insert(name, value);
     };
+    // By the stand-in's own clock, which the server's is not in tests.
+    say("date", now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
     say("x-ratelimit-limit", budget.limit.to_string());
     say(
         "x-ratelimit-remaining",
@@ -145,7 +162,7 @@ fn say_budget(headers: &mut HeaderMap, budget: Budget) {
     );
     say("x-ratelimit-reset", reset);
     if budget.remaining.is_none() {
-        say("retry-after", budget.reset.as_secs().max(1).to_string());
+        say("retry-after", budget.reset.as_secs_f64().ceil().to_string());
     }
 }
 

@@ -18,12 +18,15 @@ mod traces;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::domain::{AnnotatorLabel, Thumb};
+use crate::langfuse::Plan;
 use state::State;
 
 /// The stand-in; clones share what it holds.
@@ -31,6 +34,7 @@ use state::State;
 pub struct Langfuse {
     state: Arc<Mutex<State>>,
     apis: Apis,
+    clock: Clock,
 }
 
 /// A project and the traces that were recorded for it.
@@ -77,8 +81,32 @@ pub struct Options {
     pub journal: Option<PathBuf>,
     /// Which reading APIs there are.
     pub apis: Apis,
-    /// API requests that a project may make within a minute; `None` is 10,000.
-    pub requests_a_minute: Option<u32>,
+    /// API requests that a project may make.
+    pub limits: Limits,
+    /// Where times come from.
+    pub clock: Clock,
+}
+
+/// How many requests a project may make, and how it comes to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// 10,000 a minute, and every answer says how many are left.
+    #[default]
+    Open,
+    /// So many of each kind in a period, and every answer says how many are left.
+    Said(u32, Duration),
+    /// A plan's, as Langfuse Cloud keeps to them: a request that uses the last is refused already, and
+    /// only refusals speak of limits.
+    Cloud(Plan),
+}
+
+/// How often the API was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Requests that were refused as too many.
+    pub refused: u64,
 }
 
 /// A score as the trace's page shows it.
@@ -115,14 +143,11 @@ impl Langfuse {
     /// # Errors
     /// The journal cannot be read or made.
     pub fn open(projects: Vec<ProjectConfig>, options: Options) -> anyhow::Result<Self> {
-        let state = State::open(
-            projects,
-            options.journal.as_deref(),
-            options.requests_a_minute,
-        )?;
+        let state = State::open(projects, options.journal.as_deref(), options.limits)?;
         Ok(Self {
             state: Arc::new(Mutex::new(state)),
             apis: options.apis,
+            clock: options.clock,
         })
     }
 
@@ -146,6 +171,16 @@ impl Langfuse {
     /// Puts a trace there as it stands, or in place of the one of its id.
     pub fn put_trace(&self, project_id: &str, trace: Value) {
         self.locked().put_trace(project_id, trace);
+    }
+
+    /// Takes a trace away, as a person does in Langfuse.
+    pub fn delete_trace(&self, project_id: &str, trace_id: &str) {
+        self.locked().delete_trace(project_id, trace_id);
+    }
+
+    /// Answered requests for the API, and those that were refused as too many.
+    pub fn requests(&self) -> Requests {
+        self.locked().requests
     }
 
     /// What the recorded annotators said of a trace; none for an unknown one.

@@ -121,6 +121,7 @@ impl Query {
 /// One condition of a `filter` parameter.
 #[derive(Clone, Debug)]
 pub struct Condition {
+    kind: String,
     column: String,
     operator: String,
     value: Value,
@@ -153,6 +154,9 @@ fn condition(value: &Value) -> Result<Condition, Refusal> {
             "ends with",
         ],
         "boolean" => &["=", "<>"],
+        "stringOptions" => &["any of", "none of"],
+        "arrayOptions" => &["any of", "none of", "all of"],
+        "null" => &["is null", "is not null"],
         _ => &[],
     };
     if !operators.contains(&operator.as_str()) {
@@ -165,6 +169,7 @@ fn condition(value: &Value) -> Result<Condition, Refusal> {
         )));
     }
     Ok(Condition {
+        kind,
         column,
         operator,
         value: value["value"].clone(),
@@ -174,7 +179,16 @@ fn condition(value: &Value) -> Result<Condition, Refusal> {
 impl Condition {
     /// Whether a row's column is as the condition wants; a missing value is only like nothing.
     pub fn holds(&self, row: &Value) -> bool {
-        let found = &row[self.column.as_str()];
+        let column = match self.column.as_str() {
+            "traceTags" => "tags",
+            column => column,
+        };
+        let found = &row[column];
+        match self.kind.as_str() {
+            "null" => return found.is_null() == (self.operator == "is null"),
+            "stringOptions" | "arrayOptions" => return self.is_among(found),
+            _ => {}
+        }
         if let (Some(found), Some(wanted)) = (time(found), time(&self.value)) {
             return self.compares(found.cmp(&wanted));
         }
@@ -182,6 +196,21 @@ impl Condition {
             (Some(found), Some(wanted)) => self.matches(found, wanted),
             (None, Some(_)) => self.operator == "does not contain",
             _ => (*found == self.value) == (self.operator == "="),
+        }
+    }
+
+    /// A lone value counts as a list of one.
+    fn is_among(&self, found: &Value) -> bool {
+        let list = |value: &Value| match value {
+            Value::Array(items) => items.clone(),
+            Value::Null => Vec::new(),
+            other => vec![other.clone()],
+        };
+        let (found, wanted) = (list(found), list(&self.value));
+        match self.operator.as_str() {
+            "all of" => wanted.iter().all(|one| found.contains(one)),
+            "none of" => !wanted.iter().any(|one| found.contains(one)),
+            _ => wanted.iter().any(|one| found.contains(one)),
         }
     }
 

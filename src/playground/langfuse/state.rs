@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::access::Access;
 use super::recorded::{ending_at, recorded_id};
-use super::{ProjectConfig, Recorded, observations};
+use super::{Limits, ProjectConfig, Recorded, Requests, observations};
 use crate::domain::AnnotatorLabel;
 use crate::playground::journal::Journal;
 
 pub struct State {
+    pub requests: Requests,
     projects: Vec<Project>,
     journal: Journal,
 }
@@ -46,14 +47,15 @@ impl State {
     pub fn open(
         projects: Vec<ProjectConfig>,
         journal: Option<&Path>,
-        requests_a_minute: Option<u32>,
+        limits: Limits,
     ) -> anyhow::Result<Self> {
         let (journal, entries) =
             Journal::open(journal).context("the playground's journal cannot be opened")?;
         let projects = projects
             .into_iter()
-            .map(|config| Project::new(config, requests_a_minute));
+            .map(|config| Project::new(config, limits));
         let mut state = Self {
+            requests: Requests::default(),
             projects: projects.collect(),
             journal,
         };
@@ -115,6 +117,10 @@ impl State {
         self.record(json!({"trace": {"project": project_id, "detail": trace}}));
     }
 
+    pub fn delete_trace(&mut self, project_id: &str, trace_id: &str) {
+        self.record(json!({"deletion": {"project": project_id, "trace": trace_id}}));
+    }
+
     pub fn put_score(&mut self, project_id: &str, score: &Value) {
         self.record(json!({"score": {"project": project_id, "score": score}}));
     }
@@ -146,6 +152,9 @@ impl State {
         match kind.as_str() {
             "release" => project.happen(body),
             "trace" => project.store(body["detail"].clone()),
+            "deletion" => project
+                .traces
+                .retain(|trace| body["trace"] != trace.id.as_str()),
             "score" => replace_by_id(&mut project.scores, &body["score"]),
             "evaluator" => replace_by_id(&mut project.evaluators, &body["evaluator"]),
             "config" => replace_by_id(&mut project.configs, &body["config"]),
@@ -155,11 +164,11 @@ impl State {
 }
 
 impl Project {
-    fn new(config: ProjectConfig, requests_a_minute: Option<u32>) -> Self {
+    fn new(config: ProjectConfig, limits: Limits) -> Self {
         Self {
             id: config.id,
             name: config.name,
-            access: Access::new(config.public_key, config.secret_key, requests_a_minute),
+            access: Access::new(config.public_key, config.secret_key, limits),
             traces: Vec::new(),
             scores: Vec::new(),
             configs: Vec::new(),

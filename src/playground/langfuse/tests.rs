@@ -223,7 +223,7 @@ async fn wrong_keys_are_refused_as_langfuse_refuses_them() {
 #[tokio::test]
 async fn a_spent_budget_is_429_with_the_time_to_wait() {
     let langfuse = standing_in(Options {
-        requests_a_minute: Some(2),
+        limits: Limits::Said(2, Duration::from_secs(60)),
         ..Options::default()
     });
     let api = Api::of(&langfuse).await;

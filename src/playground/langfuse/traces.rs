@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Langfuse;
 use super::api::{ProjectId, Refusal, need_v3};
 use super::observations::seconds;
-use super::query::Query;
+use super::query::{Query, conditions};
 use super::recorded::time;
 use super::state::{Project, Stored};
 
@@ -65,10 +65,10 @@ pub fn scores<'a>(project: &'a Project, trace_id: &'a str) -> impl Iterator<Item
 
 /// The traces a request asks for, in the order it asks for: by default the newest first.
 fn wanted<'a>(project: &'a Project, query: &Query) -> Result<Vec<&'a Stored>, Refusal> {
-    if query.text("filter").is_some() {
-        return Err(Refusal::invalid(
-            "this stand-in knows no filter on traces".to_owned(),
-        ));
+    if let Some(filter) = query.text("filter") {
+        let conditions = conditions(filter)?;
+        let all = |trace: &&Stored| conditions.iter().all(|one| one.holds(&columns(trace)));
+        return in_order(project.traces.iter().filter(all).collect(), query);
     }
     let (from, to) = (query.time("fromTimestamp")?, query.time("toTimestamp")?);
     let begun = |trace: &Stored| time(&trace.detail["timestamp"]);
@@ -90,8 +90,23 @@ fn wanted<'a>(project: &'a Project, query: &Query) -> Result<Vec<&'a Stored>, Re
             && from.is_none_or(|from| begun(trace) >= Some(from))
             && to.is_none_or(|to| begun(trace) < Some(to))
     };
-    let mut found: Vec<&Stored> = project.traces.iter().filter(is_wanted).collect();
-    found.sort_by_key(|trace| (begun(trace), &trace.id));
+    in_order(project.traces.iter().filter(is_wanted).collect(), query)
+}
+
+/// What a condition may speak of.
+fn columns(trace: &Stored) -> Value {
+    let detail = &trace.detail;
+    json!({
+        "id": trace.id, "timestamp": detail["timestamp"], "name": detail["name"],
+        "userId": detail["userId"], "sessionId": detail["sessionId"], "tags": detail["tags"],
+        "version": detail["version"], "release": detail["release"],
+        "environment": detail["environment"].as_str().unwrap_or("default"),
+    })
+}
+
+/// A filter takes precedence over the parameters, all but the order.
+fn in_order<'a>(mut found: Vec<&'a Stored>, query: &Query) -> Result<Vec<&'a Stored>, Refusal> {
+    found.sort_by_key(|trace| (time(&trace.detail["timestamp"]), &trace.id));
     match query.text("orderBy") {
         Some("timestamp.asc") => {}
         None | Some("timestamp.desc") => found.reverse(),

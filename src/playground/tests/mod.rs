@@ -75,7 +75,7 @@ fn config(address: SocketAddr) -> PlaygroundConfig {
             ..Timing::default()
         },
         apis: Apis::Both,
-        requests_a_minute: None,
+        limits: langfuse::Limits::Open,
         annotator_pause: Duration::ZERO,
         release_pause: Duration::ZERO,
         labels_wanted: 20,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use iofold::app::{self, App};
 use iofold::config::{Config, Environment};
 use iofold::domain::AnnotatorLabel;
-use iofold::playground::langfuse::{Apis, Recorded};
+use iofold::playground::langfuse::{Apis, Limits, Recorded};
 use iofold::playground::slack::{RateLimits, Timing};
 use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, interactions_url, router};
 use secrecy::ExposeSecret;
@@ -130,7 +130,7 @@ impl Stage {
                 ..Timing::default()
             },
             apis,
-            requests_a_minute: None,
+            limits: Limits::Open,
             annotator_pause: Duration::ZERO,
             release_pause: Duration::ZERO,
             labels_wanted: 20,

@@ -1,0 +1,128 @@
+//! `iofold backfill`: beside a service, without one, and killed half-way.
+
+use std::process::{Command, Output, Stdio};
+
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use iofold::playground::langfuse::Apis;
+use iofold::store::Db;
+use serde_json::{Value, json};
+use sqlx::Row;
+
+use crate::on_both_databases;
+use crate::support::stage::{Stage, eventually};
+use crate::support::{Database, iofold};
+
+on_both_databases!(
+    a_command_alone_reads_months_and_goes_on_after_a_kill,
+    a_service_does_the_work_and_the_command_shows_it,
+);
+
+const DAYS: i64 = 60;
+
+fn trace(day: i64) -> Value {
+    let time = Utc::now() - TimeDelta::days(day) - TimeDelta::hours(3);
+    let at = |seconds: i64| {
+        let time = time + TimeDelta::seconds(seconds);
+        time.to_rfc3339_opts(SecondsFormat::Millis, true)
+    };
+    json!({
+        "id": format!("t{day}"), "name": "chat", "timestamp": at(0), "metadata": {}, "tags": [],
+        "input": "Where is my order?", "output": "On its way.",
+        "observations": [{
+            "id": format!("t{day}-g"), "type": "GENERATION", "name": "answer", "startTime": at(0),
+            "endTime": at(1), "level": "DEFAULT", "input": "Q", "output": "A",
+        }],
+    })
+}
+
+/// A project of two months, a trace a day.
+async fn stage(database: Database) -> Stage {
+    let stage = Stage::set(database, Apis::V4, Vec::new(), &[]).await;
+    let langfuse = stage.playground.langfuse();
+    (0..DAYS).for_each(|day| langfuse.put_trace("project-default", trace(day)));
+    stage
+}
+
+fn command(stage: &Stage) -> Command {
+    let since = Utc::now() - TimeDelta::days(DAYS + 1);
+    let mut command = iofold();
+    command
+        .args(["backfill", "--since", &since.format("%Y-%m-%d").to_string()])
+        .envs(stage.environment())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+async fn ended(mut command: Command) -> Output {
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    output.expect("it does not panic").expect("it runs")
+}
+
+async fn count(stage: &Stage, what: &'static str) -> i64 {
+    let db = Db::connect(&stage.database_url).await.expect("it opens");
+    let row = sqlx::query(what).fetch_one(db.pool()).await;
+    row.expect("it is counted").get("found")
+}
+
+const TRACES: &str = "select count(*) as found from traces";
+
+fn assert_said(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{lines}");
+    assert!(said.contains("is read: 60 traces"), "{said}");
+    assert!(lines.contains("% back to "), "lines in a pipe: {lines}");
+}
+
+async fn a_command_alone_reads_months_and_goes_on_after_a_kill(database: Database) {
+    let stage = stage(database).await;
+    let mut victim = command(&stage).spawn().expect("it starts");
+    eventually("its row", || async {
+        let db = Db::connect(&stage.database_url).await.ok()?;
+        let row = sqlx::query("select count(*) as found from backfills")
+            .fetch_one(db.pool())
+            .await;
+        (row.ok()?.get::<i64, _>("found") == 1).then_some(())
+    })
+    .await;
+    victim.kill().expect("it is ours");
+    victim.wait().expect("it is gone");
+    assert_said(&ended(command(&stage)).await);
+    assert_eq!(count(&stage, TRACES).await, DAYS);
+    let stretches = "select count(*) as found from backfills";
+    assert_eq!(count(&stage, stretches).await, 1, "the same one went on");
+}
+
+async fn a_service_does_the_work_and_the_command_shows_it(database: Database) {
+    let stage = stage(database).await;
+    let running = stage.start().await;
+    assert_said(&ended(command(&stage)).await);
+    assert_eq!(count(&stage, TRACES).await, DAYS);
+    let by_service = "select count(*) as found from backfills where owner like 'service:%'";
+    assert_eq!(count(&stage, by_service).await, 1);
+    let page = stage
+        .http
+        .get(stage.url("/"))
+        .send()
+        .await
+        .expect("it answers");
+    let page = page.text().await.expect("it is text");
+    assert!(
+        page.contains("Backfill") && page.contains("done, 60 traces"),
+        "{page}"
+    );
+    let decided = eventually("the draw", || async {
+        let undecided = "select count(*) as found from traces where asked is null";
+        let drawn =
+            "select count(*) as found from traces where asked = 1 and ask_probability <= 0.25";
+        (count(&stage, undecided).await == 0).then_some(())?;
+        Some(count(&stage, drawn).await)
+    });
+    let drawn = decided.await;
+    assert!(
+        (1..=30).contains(&drawn),
+        "a sample of the old ones: {drawn}"
+    );
+    running.stop().await;
+}
