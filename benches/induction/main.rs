@@ -251,11 +251,7 @@ fn offered_by_luck(labels: &[LabelledTrace], count: usize, seed: u64) -> Option<
 }
 
 fn attempt(labels: &[LabelledTrace], seed: u64) -> Generation {
-    let settings = Settings {
-        seed,
-        ..Settings::default()
-    };
-    generate(labels, &settings)
+    generate(labels, &Settings { seed })
 }
 
 fn ensure_enough(labels: &[LabelledTrace], options: &Options) -> anyhow::Result<()> {

@@ -168,6 +168,12 @@ impl Outcome {
         error.is_none_or(|error| error.kind.is_repeatable() && error.message != TOO_DEEP)
     }
 
+    /// Whether it says what people say. An abstention, and an error of the eval's own, agree with nobody; `None` where
+    /// another run may come to something else, as where nobody answers `judge`.
+    pub fn is_right(&self, class: Class) -> Option<bool> {
+        self.is_repeatable().then(|| self.class() == Some(class))
+    }
+
     /// What kind of error prevented a verdict.
     pub fn error_kind(&self) -> Option<ErrorKind> {
         self.result.as_ref().err().map(|error| error.kind)

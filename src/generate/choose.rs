@@ -15,6 +15,7 @@
 
 use super::contest::{Contest, contest, paired, right, right_of};
 use super::offer::{Gain, Made, Maker, Making, NotYet, Offer, Over};
+use super::rules::too_few;
 use super::written::{Brief, Effort, Try, WriteError, Written, write};
 use super::{CROSS_VALIDATE_BELOW, Generation, InducedEval, Settings, Split, generate, split};
 use crate::domain::{EvalId, EvalSource, LabelledTrace, Trace};
@@ -62,6 +63,13 @@ pub struct Order<'o> {
 /// # Errors
 /// The sandbox host failed, or the process ends; or the LLM's eval alone is wanted, and nobody answers.
 pub fn make(order: &Order<'_>) -> anyhow::Result<Made> {
+    if let Some(reason) = too_few(order.labels) {
+        return Ok(Made::NotYet(NotYet {
+            reason,
+            candidates_tried: 0,
+            usage: Usage::default(),
+        }));
+    }
     let before = (order.used)();
     let split = split(order.labels.to_vec(), order.eval);
     (order.progress)("looking for rules");

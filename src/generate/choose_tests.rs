@@ -421,13 +421,37 @@ fn a_refinement_is_the_next_version_and_is_compared_by_whoever_asked() {
 
 #[test]
 fn too_few_labels_to_test_an_llms_eval_on_are_said() {
-    let reason = not_yet(Attempt::of(even(5)).by(Which::Llm).play_source(EVEN)).reason;
+    let reason = not_yet(Attempt::of(even(8)).by(Which::Llm).play_source(EVEN)).reason;
     assert!(
-        reason.contains("too few labels") || reason.contains("at least one"),
+        reason.contains("too few labels") || reason.contains("may shape an LLM's eval"),
         "{reason}"
     );
-    for labels in [Vec::new(), even(1)] {
-        let made = not_yet(Attempt::of(labels).play_source(EVEN));
-        assert!(!made.reason.is_empty());
+}
+
+#[test]
+fn with_fewer_than_three_of_a_class_nobody_is_asked() {
+    let mut one_class = even(40);
+    one_class
+        .iter_mut()
+        .for_each(|label| label.label = Thumb::Up);
+    for which in [Which::Auto, Which::Llm, Which::Rules] {
+        for (labels, says) in [
+            (Vec::new(), "No trace has a 👍 or a 👎 yet."),
+            (
+                even(5),
+                "Only 2 traces have a 👎 so far; it takes at least 3",
+            ),
+            (
+                one_class.clone(),
+                "No trace has a 👎 so far; it takes at least 3",
+            ),
+        ] {
+            let (made, prompts) = Attempt::of(labels)
+                .by(which)
+                .play(|_| panic!("nobody asks"));
+            let reason = not_yet(made).reason;
+            assert!(reason.starts_with(says), "{reason}");
+            assert!(prompts.is_empty());
+        }
     }
 }

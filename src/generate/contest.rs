@@ -43,7 +43,8 @@ impl Contest {
             both, wins, losses, ..
         } = self.over_guess;
         match self.n() {
-            0 => "There are too few labels to test an eval of the LLM's on.".to_owned(),
+            0 => "There are too few labels to test an eval of the LLM's on, or nobody answered what it asks."
+                .to_owned(),
             n => format!(
                 "The LLM's eval was right on {} of {n} labels that it had not seen; always guessing the larger class, on {}.",
                 both + wins,
@@ -54,7 +55,8 @@ impl Contest {
 }
 
 /// Holds it: on each part of the development labels, the LLM's candidate that was written without the part against the
-/// best rules, and the larger class, of the labels that it was written from.
+/// best rules, and the larger class, of the labels that it was written from. Where there is no candidate, or no rules, the
+/// larger class is guessed in its stead; a label that either could not answer counts for neither.
 ///
 /// # Errors
 /// The sandbox host failed.
@@ -68,9 +70,10 @@ pub fn contest(
         let judged: Vec<&LabelledTrace> = part.labels.iter().map(|at| &development[*at]).collect();
         let others = (0..development.len()).filter(|at| !part.labels.contains(at));
         let learnt: Vec<&LabelledTrace> = others.map(|at| &development[at]).collect();
-        llm.extend(part.right.iter().copied().map(Some));
+        let guessed = guessed(&learnt, &judged);
+        llm.extend(part.right.as_ref().unwrap_or(&guessed));
         rules.extend(right(run, Over::Rules, &learnt, &judged)?);
-        guess.extend(right(run, Over::MajorityGuess, &learnt, &judged)?);
+        guess.extend(guessed);
     }
     Ok(Contest {
         over_rules: paired(&llm, &rules),
@@ -100,16 +103,20 @@ pub fn right(
         Over::Rules => unproven(learnt),
         Over::MajorityGuess => None,
     };
-    if let Some(rules) = rules {
-        return right_of(run, &rules, judged);
+    match rules {
+        Some(rules) => right_of(run, &rules, judged),
+        None => Ok(guessed(learnt, judged)),
     }
-    let guess = larger_class(learnt);
-    let classes = judged.iter().filter_map(|label| label.label.class());
-    Ok(classes.map(|class| Some(class == guess)).collect())
 }
 
-/// Whether an eval is right, for each label that is 👍 or 👎. An abstention, and an error of the eval's own, agree with
-/// nobody; `None` where another run may come to something else, as where nobody answers `judge`.
+/// Whether guessing the larger class of some labels is right on others.
+fn guessed(learnt: &[&LabelledTrace], judged: &[&LabelledTrace]) -> Vec<Option<bool>> {
+    let guess = larger_class(learnt);
+    let classes = judged.iter().filter_map(|label| label.label.class());
+    classes.map(|class| Some(class == guess)).collect()
+}
+
+/// Whether an eval is right, for each label that is 👍 or 👎, as [`Outcome::is_right`] says it.
 ///
 /// # Errors
 /// The sandbox host failed.
@@ -125,12 +132,13 @@ pub fn right_of(
         .map(|(class, label)| (class, label.trace.to_json()))
         .unzip();
     let outcomes = run(source, &traces)?;
-    let said = |outcome: &Outcome, class| {
-        (outcome.is_repeatable()).then(|| outcome.class() == Some(class))
-    };
     let each = classes.into_iter().enumerate();
     Ok(each
-        .map(|(at, class)| said(outcomes.get(at)?, class))
+        .map(|(at, class)| {
+            outcomes
+                .get(at)
+                .and_then(|outcome: &Outcome| outcome.is_right(class))
+        })
         .collect())
 }
 
@@ -145,5 +153,74 @@ fn larger_class(labels: &[&LabelledTrace]) -> Class {
     match count(Class::Fail) > count(Class::Pass) {
         true => Class::Fail,
         false => Class::Pass,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ErrorKind, RunError, Verdict};
+    use crate::generate::written::tests::cited;
+
+    /// 12 labels, of which eight are 👍.
+    fn labels() -> Vec<LabelledTrace> {
+        let mut labels = cited(16);
+        let mut fails = 0;
+        labels.retain(|label| {
+            fails += usize::from(label.label.class() == Some(Class::Fail));
+            label.label.class() == Some(Class::Pass) || fails <= 4
+        });
+        labels
+    }
+
+    fn parts(right: impl Fn(usize) -> Option<Vec<Option<bool>>>) -> Vec<Unseen> {
+        let of = |part| Unseen {
+            labels: (0..12).filter(|at| at / 6 == part).collect(),
+            right: right(part),
+        };
+        vec![of(0), of(1)]
+    }
+
+    /// Answers every third trace only; the rest waits for somebody to answer.
+    fn now_and_then(_: &EvalSource, traces: &[String]) -> anyhow::Result<Vec<Outcome>> {
+        let outcome = |at: usize| match at % 3 {
+            0 => Outcome {
+                result: Ok((Verdict::Pass, String::new())),
+                ..unanswered()
+            },
+            _ => unanswered(),
+        };
+        Ok((0..traces.len()).map(outcome).collect())
+    }
+
+    fn unanswered() -> Outcome {
+        Outcome::refused(RunError {
+            kind: ErrorKind::JudgeUnavailable,
+            message: "nobody answers".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_label_that_either_could_not_answer_counts_for_neither() {
+        let labels = labels();
+        assert_eq!(labels.len(), 12);
+        // The LLM's answers the first three of each part, and rightly; what stands for rules here, two.
+        let first_half = |_| Some((0..6).map(|at| (at < 3).then_some(true)).collect());
+        let contest = contest(&now_and_then, &labels, &parts(first_half)).unwrap();
+        assert_eq!(contest.over(Over::MajorityGuess).n(), 6);
+        assert_eq!(contest.over(Over::Rules).n(), 2);
+        let nothing = |_| Some(vec![None; 6]);
+        let contest = super::contest(&now_and_then, &labels, &parts(nothing)).unwrap();
+        assert_eq!(contest.n(), 0);
+        assert!(!contest.beats_guessing() && !contest.beats_rules());
+        assert!(contest.against_the_guess().contains("nobody answered"));
+    }
+
+    #[test]
+    fn where_nothing_was_written_the_llm_guesses_as_one_without_rules_does() {
+        let contest = contest(&now_and_then, &labels(), &parts(|_| None)).unwrap();
+        let paired = contest.over(Over::MajorityGuess);
+        assert_eq!((paired.n(), paired.wins, paired.losses), (12, 0, 0));
+        assert_eq!(paired.both, 8, "eight are of the larger class");
     }
 }

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::choose::{Order, Which, make};
 use super::offer::Made;
+use super::rules::MIN_OF_EACH_CLASS;
 use super::store::{self, NewVersion};
 use super::turn::Turn;
 use super::written::Effort;
@@ -16,8 +17,6 @@ use crate::workspace::Workspace;
 
 /// The eval that a workspace's thumbs become; also the name of its score in Langfuse.
 pub const EVAL_NAME: &str = "good_answer";
-/// Fewer of a class say nothing about it.
-const MIN_OF_EACH_CLASS: usize = 3;
 
 /// Unlabelled traces that an LLM's eval is tried on while it is made smaller.
 const POOL: i64 = 100;

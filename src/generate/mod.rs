@@ -21,8 +21,8 @@ pub use job::{EVAL_NAME, attempt_after, generate_eval};
 pub use offer::{Comparison, Descent, Gain, Made, Maker, Making, NotYet, Offer, Over, Versus};
 pub use refine::{refine, refine_evals};
 pub use rules::{
-    CrossValidated, CrossValidation, Generation, InducedEval, Predicate, Settings, generate,
-    generate_with,
+    CrossValidated, CrossValidation, Generation, InducedEval, MIN_OF_EACH_CLASS, Predicate,
+    Settings, generate, generate_with,
 };
 pub use split::{CROSS_VALIDATE_BELOW, Split, is_development, split};
 pub use submit::{Submitted, fault, submit};

@@ -10,22 +10,14 @@ use super::validate::{CrossValidation, Labelled, chance, cross_validate};
 use crate::domain::{Class, Criterion, EvalSource, LabelledTrace};
 
 /// What generation can be told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// The same labels and seed give the same eval.
     pub seed: u64,
-    /// With fewer 👍 or 👎 nothing is tried: cross-validation needs one to learn from and one to test on.
-    pub min_of_each_class: usize,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            min_of_each_class: 2,
-        }
-    }
-}
+/// With fewer 👍 or 👎 nothing is tried: so few of a class say nothing about it.
+pub const MIN_OF_EACH_CLASS: usize = 3;
 
 /// What generation came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +78,7 @@ pub fn generate_with(
         .enumerate()
         .filter_map(|(at, label)| Some((at, label, label.label.class()?)))
         .collect();
-    if let Some(reason) = too_few(&decided, settings.min_of_each_class) {
+    if let Some(reason) = too_few(labels) {
         return Generation::NotYet {
             reason,
             candidates_tried: 0,
@@ -146,13 +138,13 @@ pub fn weight(label: &LabelledTrace, class: Class) -> f64 {
     (agree.count() + 1) as f64 / (label.votes.len() + 1) as f64
 }
 
-fn too_few(decided: &[(usize, &LabelledTrace, Class)], least: usize) -> Option<String> {
-    let fails = decided
-        .iter()
-        .filter(|(.., class)| *class == Class::Fail)
-        .count();
-    let passes = decided.len() - fails;
-    if decided.is_empty() {
+/// Why nothing is tried on these labels, for people; `None` where there are [`MIN_OF_EACH_CLASS`].
+pub fn too_few(labels: &[LabelledTrace]) -> Option<String> {
+    let classes = labels.iter().filter_map(|label| label.label.class());
+    let (fails, passes): (Vec<Class>, Vec<Class>) =
+        classes.partition(|class| *class == Class::Fail);
+    let (fails, passes) = (fails.len(), passes.len());
+    if fails + passes == 0 {
         return Some("No trace has a 👍 or a 👎 yet.".to_owned());
     }
     let (count, thumb) = if fails < passes {
@@ -165,8 +157,10 @@ fn too_few(decided: &[(usize, &LabelledTrace, Class)], least: usize) -> Option<S
         1 => "Only 1 trace has".to_owned(),
         _ => format!("Only {count} traces have"),
     };
-    (count < least).then(|| {
-        format!("{so_far} a {thumb} so far; it takes at least {least} to see what sets them apart.")
+    (count < MIN_OF_EACH_CLASS).then(|| {
+        format!(
+            "{so_far} a {thumb} so far; it takes at least {MIN_OF_EACH_CLASS} to see what sets them apart."
+        )
     })
 }
 

@@ -33,7 +33,9 @@ mod unproven;
 mod validate;
 mod vocabulary;
 
-pub use induce::{Generation, InducedEval, Settings, generate, generate_with};
+pub use induce::{
+    Generation, InducedEval, MIN_OF_EACH_CLASS, Settings, generate, generate_with, too_few,
+};
 pub use predicate::Predicate;
 pub use reading::says_nothing;
 pub use unproven::unproven;

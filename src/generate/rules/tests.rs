@@ -504,8 +504,11 @@ fn labels_that_have_nothing_to_do_with_the_traces_give_no_eval() {
 fn too_few_labels_are_said_to_be_too_few() {
     let mut one_class = grounded_and_not(20);
     one_class.retain(|label| label.label == Thumb::Up);
-    let mut one_fail = grounded_and_not(20);
-    one_fail.retain(|label| label.label == Thumb::Up || label.id == "trace-1");
+    let few_fails = |ids: &[&str]| {
+        let mut labels = grounded_and_not(20);
+        labels.retain(|label| label.label == Thumb::Up || ids.contains(&label.id.as_str()));
+        labels
+    };
     let mut neutral = grounded_and_not(4);
     neutral
         .iter_mut()
@@ -513,8 +516,15 @@ fn too_few_labels_are_said_to_be_too_few() {
     for (labels, expected) in [
         (Vec::new(), "No trace has a 👍 or a 👎 yet"),
         (neutral, "No trace has a 👍 or a 👎 yet"),
-        (one_class, "No trace has a 👎 so far"),
-        (one_fail, "Only 1 trace has a 👎 so far"),
+        (one_class, "No trace has a 👎 so far; it takes at least 3"),
+        (
+            few_fails(&["trace-1"]),
+            "Only 1 trace has a 👎 so far; it takes at least 3",
+        ),
+        (
+            few_fails(&["trace-1", "trace-3"]),
+            "Only 2 traces have a 👎 so far; it takes at least 3",
+        ),
     ] {
         let reason = reason_of(&labels);
         assert!(reason.starts_with(expected), "{reason}");

@@ -49,6 +49,8 @@ struct Way {
 struct Judged {
     labels: Vec<usize>,
     score: Score,
+    /// Whether the candidate is right, for each label.
+    right: Vec<Option<bool>>,
     /// The best candidate, if there is a sound one.
     written: Option<Tried>,
 }
@@ -124,9 +126,13 @@ fn part(
             Some(tried) => desk.run(&tried.source, &tests.traces)?,
             None => Vec::new(),
         };
+        let said = unseen.iter().zip(&outcomes);
         let judged = Judged {
             labels: unseen.iter().map(|label| label.at).collect(),
             score: Score::new(unseen, &outcomes),
+            right: said
+                .map(|(label, outcome)| outcome.is_right(label.class))
+                .collect(),
             written,
         };
         all.push((kind, judged));
@@ -187,7 +193,7 @@ fn chosen_without(better: &[Way], worse: &[Way]) -> Vec<Unseen> {
         let judged = &all[preferred(&all, Some(part))?].parts[part];
         Some(Unseen {
             labels: judged.labels.clone(),
-            right: judged.score.right(),
+            right: judged.written.as_ref().map(|_| judged.right.clone()),
         })
     };
     (0..parts).filter_map(of_part).collect()
@@ -223,6 +229,7 @@ mod tests {
             Judged {
                 labels: vec![2 * number, 2 * number + 1],
                 score: Score::new(&of, &outcomes),
+                right: vec![Some(*right); 2],
                 written: Some(Tried {
                     kind,
                     source: EvalSource::new(kind.as_str()),
@@ -248,7 +255,8 @@ mod tests {
         let good = way(Kind::Function, &[true, true]);
         let order = in_order(vec![good, way(Kind::Judge, &[false, true])]);
         assert_eq!(order.len(), 1, "one is no better than a guess");
-        assert!(order[0].unseen.iter().all(|part| part.right == [true; 2]));
+        let right = Some(vec![Some(true); 2]);
+        assert!(order[0].unseen.iter().all(|part| part.right == right));
         assert_eq!(order[0].unseen[1].labels, [2, 3]);
     }
 
@@ -259,8 +267,11 @@ mod tests {
             way(Kind::Judge, &[false, true]),
         ];
         let unseen = chosen_without(&ways, &[]);
-        let right: Vec<bool> = unseen.iter().flat_map(|part| part.right.clone()).collect();
-        assert_eq!(right, [false; 4], "the other part prefers the wrong one");
+        let wrong = Some(vec![Some(false); 2]);
+        assert!(
+            unseen.len() == 2 && unseen.iter().all(|part| part.right == wrong),
+            "the other part prefers the wrong one: {unseen:?}"
+        );
     }
 
     #[test]
@@ -268,7 +279,16 @@ mod tests {
         let ways = vec![way(Kind::Judge, &[true]), way(Kind::Function, &[false])];
         let order = in_order(ways);
         assert_eq!(order[0].kind, Kind::Judge);
-        assert_eq!(order[0].unseen[0].right, [false; 2]);
+        assert_eq!(order[0].unseen[0].right, Some(vec![Some(false); 2]));
         assert!(in_order(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_part_that_nothing_was_written_for_is_not_said_to_be_judged() {
+        let mut half = way(Kind::Function, &[true, true]);
+        half.parts[1].written = None;
+        let unseen = chosen_without(&[half], &[]);
+        assert_eq!(unseen[0].right, Some(vec![Some(true); 2]));
+        assert_eq!(unseen[1].right, None);
     }
 }

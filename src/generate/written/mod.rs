@@ -108,13 +108,13 @@ impl Kind {
     }
 }
 
-/// A part of the labels, judged by a candidate that was written without a word of it.
+/// A part of the labels, and the candidate that was written without a word of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unseen {
     /// The labels that are 👍 or 👎: their places among those of the brief.
     pub labels: Vec<usize>,
-    /// Whether the candidate is right, for each.
-    pub right: Vec<bool>,
+    /// Whether the candidate is right, for each, as [`Outcome::is_right`] says it; `None` where nothing sound was written.
+    pub right: Option<Vec<Option<bool>>>,
 }
 
 /// An eval that the LLM wrote.
@@ -169,10 +169,10 @@ pub fn write(brief: &Brief<'_>, writer: &Writer, run: Try<'_>) -> Result<Written
     let labels = decided(brief.development);
     let mut desk = Desk::new(brief, writer, run);
     let all: Vec<&Decided<'_>> = labels.iter().collect();
-    if count(&all, Class::Pass) == 0 || count(&all, Class::Fail) == 0 {
-        let reason =
-            "It takes at least one 👍 and one 👎 among the labels that may shape the eval.";
-        return Err(none(reason.to_owned(), desk.into_account()));
+    let thumbs = [(Class::Pass, "👍"), (Class::Fail, "👎")];
+    if let Some((_, thumb)) = thumbs.iter().find(|(class, _)| count(&all, *class) == 0) {
+        let reason = format!("Among the labels that may shape an LLM's eval is no {thumb} yet.");
+        return Err(none(reason, desk.into_account()));
     }
     let found = match brief.from {
         Some(from) => refined(&mut desk, &labels, from)?,

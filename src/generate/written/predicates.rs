@@ -56,7 +56,6 @@ fn learnt(
     let labels: Vec<LabelledTrace> = labels.map(|label| label.label.clone()).collect();
     let settings = Settings {
         seed: desk.brief.effort.seed,
-        ..Settings::default()
     };
     match generate_with(&labels, kept, &settings) {
         Generation::Eval(induced) => {

@@ -270,7 +270,7 @@ fn a_class_without_labels_is_no_ground_for_an_eval() {
         .collect();
     for labels in [Vec::new(), ups] {
         let played = Scene::new(labels).play_source(CITES);
-        assert!(played.none().0.contains("at least one 👍 and one 👎"));
+        assert!(played.none().0.contains("may shape an LLM's eval is no"));
         assert!(played.prompts.is_empty(), "nothing is spent");
     }
 }
