@@ -119,8 +119,11 @@ pub struct Descent {
     pub why: Option<String>,
     /// What changed and why, a sentence each.
     pub changes: Vec<String>,
-    /// How the two do on the same labels; `None` where nobody has compared them.
+    /// How the two do on the same labels, given before this version was made; `None` where nobody has compared them.
     pub versus: Option<Versus>,
+    /// How they do on labels given since; `None` without any, and where the two were compared when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versus_fresh: Option<Versus>,
 }
 
 /// A version and the one before on the same labels, none of which the new one was made from. Where it was offered because
@@ -136,6 +139,9 @@ pub struct Versus {
     pub old_right: u64,
     /// Whether evals that were made without the label stand for the new one.
     pub cross_validated: bool,
+    /// Whether they are labels given after the new one was made.
+    #[serde(default)]
+    pub fresh: bool,
     /// Labels among them that the one before, or a version it descends from, had seen; `None` where nobody knows.
     pub seen_before: Option<u64>,
 }
@@ -148,6 +154,7 @@ impl Versus {
             new_right: paired.both + paired.wins,
             old_right: paired.both + paired.losses,
             cross_validated,
+            fresh: false,
             seen_before: Some(seen_before),
         }
     }
@@ -162,9 +169,10 @@ impl Versus {
         let Comparison {
             n, wins, losses, ..
         } = self.compared;
-        let labels = match self.cross_validated {
-            true => "labels, each judged by evals made without it",
-            false => "labels that it was not made from",
+        let labels = match (self.cross_validated, self.fresh) {
+            (true, _) => "labels, each judged by evals made without it",
+            (false, true) => "labels given since it was made",
+            (false, false) => "labels that it was not made from",
         };
         let seen = match self.seen_before {
             Some(0) => String::new(),

@@ -93,6 +93,7 @@ fn by_hand(source: &EvalSource, before: Option<&(VersionId, EvalSource)>) -> Off
         why: None,
         changes: changes.clone(),
         versus: None,
+        versus_fresh: None,
     });
     Offer {
         source: source.clone(),

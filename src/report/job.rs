@@ -143,35 +143,43 @@ async fn make_figures(
         && let (None, Some(parent)) = (&descent.versus, &descent.parent)
     {
         let old = store::outcomes(&app.db, &workspace.id, &parent.as_str().into()).await?;
-        descent.versus = versus(&labels, &seen, &outcomes, &old);
+        let both = [&outcomes, &old];
+        let (kept_back, fresh) = versus(&labels, &seen, both, version.created_at_ms);
+        (descent.versus, descent.versus_fresh) = (kept_back, fresh);
     }
     Ok(Some(report))
 }
 
 /// A version that was not compared when it was made, for a person wrote it, and the one before, on labels of which
-/// neither has seen any of the group: what the one before has seen, it has. One that either could not answer is left out.
-/// `None` without such labels.
+/// neither has seen any of the group: what the one before has seen, it has. Apart on labels given before the version was
+/// made, and since. One that either could not answer is left out; `None` without such labels.
 fn versus(
     labels: &[TraceLabels],
     seen: &BTreeSet<TraceId>,
-    new: &BTreeMap<TraceId, StoredOutcome>,
-    old: &BTreeMap<TraceId, StoredOutcome>,
-) -> Option<Versus> {
+    [new, old]: [&BTreeMap<TraceId, StoredOutcome>; 2],
+    made_at_ms: i64,
+) -> (Option<Versus>, Option<Versus>) {
     let seen_groups = seen_groups(labels, seen);
     let unseen = labels
         .iter()
         .filter(|labels| !seen_groups.contains(labels.group.as_str()));
-    let paired: Paired = unseen
-        .filter_map(|labels| {
-            let class = labels.class()?;
-            let is_right = |said: &BTreeMap<TraceId, StoredOutcome>| {
-                let said = said.get(&labels.trace).filter(|said| said.is_repeatable)?;
-                Some(said.verdict.and_then(Verdict::class) == Some(class))
-            };
-            Some((is_right(new)?, is_right(old)?))
+    let is_right = |labels: &TraceLabels, said: &BTreeMap<TraceId, StoredOutcome>| {
+        let said = said.get(&labels.trace).filter(|said| said.is_repeatable)?;
+        Some(said.verdict.and_then(Verdict::class) == Some(labels.class()?))
+    };
+    let of = |fresh: bool| {
+        let those = unseen
+            .clone()
+            .filter(|labels| (labels.first_labelled_at_ms >= made_at_ms) == fresh);
+        let paired: Paired = those
+            .filter_map(|labels| Some((is_right(labels, new)?, is_right(labels, old)?)))
+            .collect();
+        (paired.n() > 0).then(|| Versus {
+            fresh,
+            ..Versus::new(paired, false, 0)
         })
-        .collect();
-    (paired.n() > 0).then(|| Versus::new(paired, false, 0))
+    };
+    (of(false), of(true))
 }
 
 fn seen_groups<'l>(labels: &'l [TraceLabels], seen: &BTreeSet<TraceId>) -> BTreeSet<&'l str> {
@@ -406,14 +414,45 @@ mod tests {
             .values_mut()
             .for_each(|said| said.verdict = Some(Verdict::Fail));
         let seen = ["seen"].map(TraceId::from).into();
-        let versus = versus(&labels, &seen, &passes, &fails).unwrap();
-        assert_eq!((versus.compared.n, versus.compared.wins), (1, 1));
+        let (kept_back, fresh) = versus(&labels, &seen, [&passes, &fails], MADE_AT);
+        let kept_back = kept_back.unwrap();
+        assert_eq!((kept_back.compared.n, kept_back.compared.wins), (1, 1));
+        assert_eq!(fresh, None);
         let all = ["seen", "here", "there"].map(TraceId::from).into();
-        assert!(super::versus(&labels, &all, &passes, &fails).is_none());
+        let none = versus(&labels, &all, [&passes, &fails], MADE_AT);
+        assert_eq!(none, (None, None));
         let here = fails.get_mut(&TraceId::from("here")).unwrap();
         (here.verdict, here.is_repeatable) = (None, false);
-        let unanswered = super::versus(&labels, &seen, &passes, &fails);
-        assert!(unanswered.is_none(), "nobody answered the one before");
+        let unanswered = versus(&labels, &seen, [&passes, &fails], MADE_AT);
+        assert_eq!(unanswered, (None, None), "nobody answered the one before");
+    }
+
+    #[test]
+    fn an_edit_is_compared_on_fresh_labels_apart_from_those_kept_back() {
+        let labels = [
+            labels("kept back", Thumb::Up, MADE_AT - 1),
+            labels("since", Thumb::Down, MADE_AT),
+            labels("since then", Thumb::Down, MADE_AT + 1),
+        ];
+        let [passes, mut fails] = [(); 2].map(|()| outcomes(&["kept back", "since", "since then"]));
+        fails
+            .values_mut()
+            .for_each(|said| said.verdict = Some(Verdict::Fail));
+        let (kept_back, fresh) = versus(&labels, &BTreeSet::new(), [&passes, &fails], MADE_AT);
+        let (kept_back, fresh) = (kept_back.unwrap(), fresh.unwrap());
+        let figures = |versus: &Versus| (versus.compared.n, versus.new_right, versus.old_right);
+        assert_eq!(figures(&kept_back), (1, 1, 0));
+        assert_eq!(figures(&fresh), (2, 0, 2));
+        assert!(
+            fresh
+                .sentence()
+                .starts_with("On 2 labels given since it was made")
+        );
+        assert!(
+            kept_back
+                .sentence()
+                .starts_with("On 1 labels that it was not made from")
+        );
     }
 
     #[test]

@@ -89,8 +89,8 @@ fn descent(descent: &Descent) -> Vec<(&'static str, String)> {
         .map(|change| ("Changed", cut(&change, CHANGE_MAX)))
         .collect();
     rows.extend(descent.why.iter().map(|why| ("Why", why.clone())));
-    let versus = descent.versus.as_ref();
-    rows.extend(versus.map(|versus| ("Old and new", versus.sentence())));
+    let compared = descent.versus.iter().chain(&descent.versus_fresh);
+    rows.extend(compared.map(|versus| ("Old and new", versus.sentence())));
     rows
 }
 

@@ -135,6 +135,7 @@ fn next(mut offer: Box<Offer>, from: &EvalSource, versus: Versus) -> Box<Offer> 
         why: None,
         changes: offer.changes.clone(),
         versus: Some(versus),
+        versus_fresh: None,
     });
     offer
 }
