@@ -254,7 +254,7 @@ struct Connected {
 /// The workspaces of the configuration, or the playground's, which are connected in the same way.
 fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<Connected> {
     if let Some(playground) = playground {
-        return playground_workspaces(config, playground);
+        return playground_workspaces(playground);
     }
     let langfuse = config.langfuse.as_ref();
     let langfuse = langfuse.map(langfuse_client);
@@ -275,7 +275,7 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
     })
 }
 
-fn playground_workspaces(config: &Config, playground: &Playground) -> anyhow::Result<Connected> {
+fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
     let mut workspaces = Vec::new();
     for place in playground.places() {
         let langfuse =
@@ -284,7 +284,7 @@ fn playground_workspaces(config: &Config, playground: &Playground) -> anyhow::Re
         workspaces.push(Workspace {
             id: WorkspaceId::from(place.workspace.as_str()),
             langfuse: Some(LangfuseConnection::new(langfuse)),
-            webhook_secret: config.langfuse_webhook_secret.clone(),
+            webhook_secret: None,
             slack: Some(SlackConnection::new(slack, place.channel.clone())),
         });
     }

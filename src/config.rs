@@ -1,5 +1,6 @@
 //! The configuration: the only file that reads the environment.
 
+mod langfuse;
 mod llm;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,12 @@ use url::Url;
 
 use crate::code_evals::Key;
 use crate::domain::LabelUnit;
+use crate::generate::MIN_OF_EACH_CLASS;
 use crate::langfuse::{Filter, Plan};
 use crate::llm::LlmConfig;
 use crate::sandbox;
 
+use langfuse::langfuse;
 pub use llm::llm;
 
 /// Everything the service is told at start.
@@ -117,8 +120,8 @@ impl Settings {
     }
 }
 
-/// Below this there are not three labels of each class, without which nothing is learnt.
-const LEAST_LABELS_TO_GENERATE: usize = 6;
+/// Below this there are not so many labels of each class as it takes to learn anything.
+const LEAST_LABELS_TO_GENERATE: usize = 2 * MIN_OF_EACH_CLASS;
 
 /// A variable that is missing or wrong, and what to do about it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -140,7 +143,6 @@ impl ConfigError {
 }
 
 const SLACK_API: &str = "https://slack.com/api/";
-const LANGFUSE_CLOUD: &str = "https://cloud.langfuse.com";
 
 /// The variables that the service reads, blank ones left out.
 pub struct Environment(BTreeMap<String, String>);
@@ -259,15 +261,27 @@ impl Config {
 
     /// One without the other would read traces and ask nobody, or ask people about nothing.
     fn check_pairing(&self) -> Result<(), ConfigError> {
-        let traces_arrive = self.langfuse.is_some() || self.langfuse_webhook_secret.is_some();
-        if self.langfuse.is_some() && self.slack.is_none() {
+        let doors = [
+            ("Langfuse is configured", self.langfuse.is_some()),
+            (
+                "LANGFUSE_WEBHOOK_SECRET is",
+                self.langfuse_webhook_secret.is_some(),
+            ),
+            (
+                "LANGFUSE_CALLOUT_TOKEN is",
+                self.langfuse_callout_token.is_some(),
+            ),
+        ];
+        let open = doors.iter().find(|(_, is_set)| *is_set);
+        if let (Some((what, _)), None) = (open, &self.slack) {
             return Err(ConfigError::new(
                 "SLACK_BOT_TOKEN",
-                "is not set, but Langfuse is configured",
+                format!("is not set, but {what}"),
                 "Create the Slack app from slack-manifest.yml, then set SLACK_BOT_TOKEN, \
                  SLACK_SIGNING_SECRET and SLACK_CHANNEL; or unset LANGFUSE_* to try the playground",
             ));
         }
+        let traces_arrive = self.langfuse.is_some() || self.langfuse_webhook_secret.is_some();
         if self.slack.is_some() && !traces_arrive {
             return Err(ConfigError::new(
                 "LANGFUSE_PUBLIC_KEY",
@@ -305,33 +319,6 @@ pub fn database_url(environment: &Environment) -> Result<String, ConfigError> {
     ))
 }
 
-fn langfuse(environment: &Environment) -> Result<Option<LangfuseConfig>, ConfigError> {
-    let names = [
-        "LANGFUSE_PUBLIC_KEY",
-        "LANGFUSE_SECRET_KEY",
-        "LANGFUSE_BASE_URL",
-        "LANGFUSE_HOST",
-    ];
-    let Some(set) = environment.first_set(&names) else {
-        return Ok(None);
-    };
-    let fix = "Copy it from Langfuse's project settings, API keys";
-    let base_url = match environment.url("LANGFUSE_BASE_URL")? {
-        Some(url) => Some(url),
-        None => environment.url("LANGFUSE_HOST")?,
-    };
-    Ok(Some(LangfuseConfig {
-        public_key: environment.needed("LANGFUSE_PUBLIC_KEY", set, fix)?,
-        secret_key: environment.needed("LANGFUSE_SECRET_KEY", set, fix)?.into(),
-        base_url: base_url.unwrap_or_else(|| default_url(LANGFUSE_CLOUD)),
-        plan: environment.parsed(
-            "LANGFUSE_PLAN",
-            "`hobby`, `core`, `pro`, `team`, `enterprise` or `self-hosted`",
-        )?,
-        filter: filter(environment)?,
-    }))
-}
-
 fn lambda_key(environment: &Environment) -> Result<Option<Key>, ConfigError> {
     let (id, secret) = (
         "IOFOLD_LAMBDA_ACCESS_KEY_ID",
@@ -345,30 +332,6 @@ fn lambda_key(environment: &Environment) -> Result<Option<Key>, ConfigError> {
         id: environment.needed(id, set, fix)?,
         secret: environment.needed(secret, set, fix)?.into(),
     }))
-}
-
-/// Lists with commas, and Langfuse's own conditions beside them.
-fn filter(environment: &Environment) -> Result<Filter, ConfigError> {
-    let lists = [
-        ("LANGFUSE_ENVIRONMENTS", "environment"),
-        ("LANGFUSE_TRACE_NAMES", "traceName"),
-        ("LANGFUSE_TAGS", "tags"),
-    ];
-    let simple = lists.map(|(name, column)| {
-        let words = environment.get(name).unwrap_or_default().split(',');
-        let words: Vec<&str> = words
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-            .collect();
-        Filter::any_of(column, &words)
-    });
-    let given = environment.get("LANGFUSE_FILTER").unwrap_or("[]");
-    let given = Filter::parse(given).map_err(|problem| {
-        let fix = "It must be a JSON array of conditions as Langfuse's API takes them, such as \
-                   [{\"type\": \"string\", \"column\": \"traceName\", \"operator\": \"contains\", \"value\": \"chat\"}]";
-        ConfigError::new("LANGFUSE_FILTER", problem, fix)
-    })?;
-    Ok(simple.into_iter().fold(given, Filter::and))
 }
 
 fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigError> {
@@ -514,6 +477,13 @@ mod tests {
             (vec![SLACK[0]], "SLACK_SIGNING_SECRET"),
             (vec![SLACK[0], SLACK[1]], "SLACK_CHANNEL"),
             (vec![SLACK[2]], "SLACK_BOT_TOKEN"),
+            (vec![("LANGFUSE_WEBHOOK_SECRET", "s")], "SLACK_BOT_TOKEN"),
+            (vec![("LANGFUSE_CALLOUT_TOKEN", "s")], "SLACK_BOT_TOKEN"),
+            (vec![("LANGFUSE_PLAN", "core")], "LANGFUSE_PUBLIC_KEY"),
+            (vec![("LANGFUSE_ENVIRONMENTS", "a")], "LANGFUSE_PUBLIC_KEY"),
+            (vec![("LANGFUSE_TRACE_NAMES", "a")], "LANGFUSE_PUBLIC_KEY"),
+            (vec![("LANGFUSE_TAGS", "a")], "LANGFUSE_PUBLIC_KEY"),
+            (vec![("LANGFUSE_FILTER", "[]")], "LANGFUSE_PUBLIC_KEY"),
             (
                 vec![("IOFOLD_LAMBDA_ACCESS_KEY_ID", "AKIA1")],
                 "IOFOLD_LAMBDA_SECRET_ACCESS_KEY",
@@ -525,6 +495,9 @@ mod tests {
         ] {
             let error = read(&given).expect_err("it is half set").to_string();
             assert!(error.starts_with(missing), "{given:?}: {error}");
+            if let [(set, _)] = given[..] {
+                assert!(error.contains(set), "names what is set: {error}");
+            }
             assert!(error.len() > missing.len() + 40, "says the fix: {error}");
         }
     }

@@ -103,6 +103,10 @@ fn nothing_half_set(environment: &Environment) -> Result<(), ConfigError> {
         FALLBACK_URL,
         "ANTHROPIC_BASE_URL",
         "OPENAI_BASE_URL",
+        PRICES,
+        BUDGET,
+        TIMEOUT,
+        PLAIN_HTTP,
     ];
     let Some(set) = environment.first_set(&need_a_key) else {
         return Ok(());
