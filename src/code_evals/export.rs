@@ -25,7 +25,7 @@ pub struct Exported {
 }
 
 /// Why an eval can't run there; each says so to its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
     /// It imports `iofold`.
     #[error(
@@ -33,12 +33,12 @@ pub enum ExportError {
          to Langfuse"
     )]
     Judge,
-    /// It reads `trace["session"]`.
+    /// It reads this key of the trace, which is in no single observation.
     #[error(
-        "the eval reads `trace[\"session\"]`, and Langfuse's code evaluators see one observation; deploy it in iofold, which \
-         writes its scores to Langfuse"
+        "the eval reads `trace[\"{0}\"]`, and Langfuse's code evaluators see one observation and nothing else of its trace; \
+         deploy it in iofold, which writes its scores to Langfuse"
     )]
-    Session,
+    Unseen(String),
     /// There is nothing to call.
     #[error("the eval defines no function evaluate(trace)")]
     NoEvaluate,
@@ -70,8 +70,8 @@ pub fn export(eval: &EvalSource, name: &str) -> Result<Exported, ExportError> {
     if JUDGE.is_match(text) {
         return Err(ExportError::Judge);
     }
-    if eval.reads_session() {
-        return Err(ExportError::Session);
+    if let Some(key) = unseen(eval) {
+        return Err(ExportError::Unseen(key));
     }
     if !EVALUATE.is_match(text) {
         return Err(ExportError::NoEvaluate);
@@ -89,6 +89,21 @@ pub fn export(eval: &EvalSource, name: &str) -> Result<Exported, ExportError> {
         description: format!("{criterion}Exported by iofold. {UNSEEN}"),
         source,
     })
+}
+
+/// What it reads that is in no single observation; the calls of tools that an observation asks for are.
+fn unseen(eval: &EvalSource) -> Option<String> {
+    static OWN: LazyLock<Regex> = LazyLock::new(|| {
+        of(
+            r#"\btrace\s*(?:\[|\.get\()\s*["'](id|name|session_id|user_id|timestamp|tags|latency_ms|total_cost)["']"#,
+        )
+    });
+    let own = || OWN.captures(eval.as_str()).map(|found| found[1].to_owned());
+    match (eval.reads_session(), eval.reads_observations()) {
+        (true, _) => Some("session".to_owned()),
+        (_, true) => Some("observations".to_owned()),
+        _ => own(),
+    }
 }
 
 fn of(expression: &str) -> Regex {
@@ -117,15 +132,20 @@ mod tests {
     #[test]
     fn what_can_not_run_there_is_refused_with_the_reason() {
         let with = |line: &str| format!("{line}\n{EVAL}");
+        let reads = |what: &str, key: &str| {
+            let source = format!("{EVAL}    {what}\n");
+            (source, "n", ExportError::Unseen(key.to_owned()))
+        };
         let long = with(&format!("# {}", "x".repeat(SOURCE_BYTES)));
         for (source, name, error) in [
             (with("from iofold import judge"), "n", ExportError::Judge),
             (with("if True: import  iofold"), "n", ExportError::Judge),
-            (
-                format!("{EVAL}\n    trace[\"session\"]"),
-                "n",
-                ExportError::Session,
-            ),
+            reads("trace[\"session\"]", "session"),
+            reads("trace[\"observations\"][0]", "observations"),
+            reads("trace.get('observations')", "observations"),
+            reads("trace[\"tags\"]", "tags"),
+            reads("trace.get( 'latency_ms' )", "latency_ms"),
+            reads("trace[ \"name\" ]", "name"),
             ("x = 1".to_owned(), "n", ExportError::NoEvaluate),
             (long, "n", ExportError::TooLong),
             (EVAL.to_owned(), "", ExportError::Name),
@@ -134,12 +154,12 @@ mod tests {
         ] {
             assert_eq!(export(&EvalSource::new(source), name), Err(error));
         }
-        assert!(
-            export(
-                &EvalSource::new(with("# not: from iofold import judge")),
-                "n"
-            )
-            .is_ok()
-        );
+        for line in [
+            "# not: from iofold import judge",
+            "names = lambda trace: [call[\"name\"] for call in trace[\"tool_calls\"]]",
+            "order = lambda trace: trace[\"metadata\"].get(\"id\")",
+        ] {
+            assert!(export(&EvalSource::new(with(line)), "n").is_ok(), "{line}");
+        }
     }
 }

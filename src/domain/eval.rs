@@ -25,9 +25,18 @@ impl EvalSource {
 
     /// Whether it looks at `trace["session"]`: then it judges a session up to the trace, and is given all of it.
     pub fn reads_session(&self) -> bool {
-        ["\"session\"", "'session'"]
+        self.names_key("session")
+    }
+
+    /// Whether it looks at `trace["observations"]`: the steps of the trace, such as what was retrieved.
+    pub fn reads_observations(&self) -> bool {
+        self.names_key("observations")
+    }
+
+    fn names_key(&self, key: &str) -> bool {
+        [format!("\"{key}\""), format!("'{key}'")]
             .iter()
-            .any(|key| self.0.contains(key))
+            .any(|quoted| self.0.contains(quoted))
     }
 
     /// The first line of the module's docstring; `None` where the module does not open with one.

@@ -27,6 +27,14 @@ def evaluate(trace):
     return len(trace["tool_calls"]) < 2, json.dumps(seen, sort_keys=True)
 "#;
 
+/// Reads what was retrieved, as rules do: another observation's output.
+const RETRIEVED: &str = r#""""Something was retrieved."""
+
+def evaluate(trace):
+    steps = [step for step in trace["observations"] if step["type"] == "RETRIEVER"]
+    return bool(steps)
+"#;
+
 /// Inputs and outputs of one observation.
 fn exchanges() -> Vec<(Value, Value)> {
     let call = json!({"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{\"id\": 7}"}});
@@ -198,6 +206,11 @@ fn an_eval_that_langfuse_can_not_run_is_not_exported() {
             "def evaluate(trace):\n    return len(trace[\"session\"]) > 1\n",
             "trace[\"session\"]",
         ),
+        (RETRIEVED, "trace[\"observations\"]"),
+        (
+            "def evaluate(trace):\n    return trace[\"user_id\"] is not None\n",
+            "trace[\"user_id\"]",
+        ),
         ("x = 1\n", "evaluate(trace)"),
     ] {
         let folder = folder_with_eval(source);
@@ -289,4 +302,32 @@ async fn a_promoted_eval_is_an_evaluator_and_gets_versions() {
     let folder = folder_with_eval(SEES);
     let output = eval(folder.path(), &["promote", "blue.py"], "");
     assert_eq!(output.status.code(), Some(2), "Langfuse is not configured");
+    let folder = folder_with_eval(RETRIEVED);
+    let output = eval(folder.path(), &["promote", "blue.py"], "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && said.contains("trace[\"observations\"]"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_export_replaces_another_file_and_never_the_eval() {
+    let folder = folder_with_eval(SEES);
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("old.py"), "# old").expect("it is written");
+    let replaced = eval(folder.path(), &["export", "blue.py", "--out", "old.py"], "");
+    assert!(replaced.status.success());
+    let written = std::fs::read_to_string(path("old.py")).expect("it is there");
+    assert!(written.starts_with(SEES));
+    std::os::unix::fs::symlink("blue.py", path("link.py")).expect("it is made");
+    let absolute = path("blue.py").display().to_string();
+    for out in ["blue.py", "./blue.py", "link.py", absolute.as_str()] {
+        let output = eval(folder.path(), &["export", "blue.py", "--out", out], "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the eval itself"), "{said}");
+        let eval = std::fs::read_to_string(path("blue.py")).expect("it is there");
+        assert_eq!(eval, SEES, "{out}");
+    }
 }
