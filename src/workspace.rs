@@ -160,6 +160,17 @@ pub async fn register(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
     .map(drop)
 }
 
+/// `None` where the workspace is there; else the names of those that are.
+pub async fn others_than(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<Vec<String>>> {
+    let rows = sqlx::query("select id from workspaces order by id")
+        .fetch_all(db.pool())
+        .await?;
+    let ids: sqlx::Result<Vec<String>> = rows.iter().map(|row| row.try_get("id")).collect();
+    let ids = ids?;
+    let is_there = ids.iter().any(|id| id == workspace.as_str());
+    Ok((!is_there).then_some(ids))
+}
+
 /// The Slack team of a workspace, as written down by [`learn_team`]; `None` before that.
 pub async fn team_of(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
     sqlx::query("select slack_team_id from workspaces where id = $1")

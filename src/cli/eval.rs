@@ -39,6 +39,12 @@ pub fn run(environment: &Environment, arguments: &super::Run) -> Result<(), Fail
         progress.aside(|| outcomes.write(&line, &ran))
     });
     progress.finish();
+    if !outcomes.any && unreadable.is_none() {
+        let path = arguments.traces.display();
+        complain(&format!(
+            "{path} holds no traces; it takes one JSON object a line"
+        ));
+    }
     // What came before an unreadable line is written.
     outcomes.conclude(unreadable)
 }
@@ -93,6 +99,7 @@ impl<'a> OutcomeLine<'a> {
 struct OutcomeWriter<W> {
     to: W,
     origin: Option<Origin>,
+    any: bool,
     failed: Option<Failure>,
     not_a_module: bool,
     host_failed: bool,
@@ -103,6 +110,7 @@ impl<W: Write> OutcomeWriter<W> {
         Self {
             to,
             origin,
+            any: false,
             failed: None,
             not_a_module: false,
             host_failed: false,
@@ -111,6 +119,7 @@ impl<W: Write> OutcomeWriter<W> {
 
     fn write(&mut self, line: &LineMark, ran: &Ran) -> ControlFlow<()> {
         let kind = ran.outcome.error_kind();
+        self.any = true;
         self.not_a_module |= kind == Some(ErrorKind::Syntax);
         self.host_failed |= kind == Some(ErrorKind::Host);
         match self.write_line(line, ran) {

@@ -50,6 +50,10 @@ fn find(path: &Path, id: Option<&str>) -> Result<Line, Failure> {
     let lines = raw_lines(&bytes);
     let Some(id) = id else {
         let [line] = &lines[..] else {
+            if lines.is_empty() {
+                let empty = anyhow!("{} holds no trace; it takes a JSON object", path.display());
+                return Err(Failure::Data(empty));
+            }
             let holds = anyhow!(
                 "{} holds {} traces; name one with --id",
                 path.display(),

@@ -14,6 +14,9 @@ use crate::langfuse::{CodeEvaluator, Error, Promoted};
 /// `iofold eval export`: the eval as Langfuse runs it, in a file or on standard output.
 pub fn export(arguments: &Export) -> Result<(), Failure> {
     let exported = exported(&arguments.eval, arguments.name.as_deref())?;
+    if let Some(out) = &arguments.out {
+        input::check_out(out, &[(&arguments.eval, "the eval itself")])?;
+    }
     match &arguments.out {
         Some(out) => {
             let written = std::fs::write(out, &exported.source);

@@ -7,7 +7,7 @@ use super::eval::{TRIED_ON, judge, llm, people, print_report, refuse, runner_wit
 use super::terminal::{say, spinner};
 use super::{Failure, Generator, explain, input};
 use crate::config::Environment;
-use crate::domain::{EvalId, LabelledTrace};
+use crate::domain::{EvalId, EvalSource, LabelledTrace};
 use crate::generate::written::Effort;
 use crate::generate::{EVAL_NAME, Made, NotYet, Offer, Order, Which, make, refine};
 use crate::llm::{Usage, Writer};
@@ -23,7 +23,7 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
         let missing = "--generator llm needs an LLM; set ANTHROPIC_API_KEY or OPENAI_API_KEY";
         return Err(Failure::Usage(anyhow!(missing)));
     }
-    let out = out_path(arguments.out.as_deref())?;
+    let out = out_path(arguments)?;
     let from = arguments.refine.as_deref().map(input::eval_file);
     let from = from.transpose()?;
     let labelled = input::labelled_file(&arguments.labelled)?;
@@ -58,7 +58,10 @@ pub fn generate(environment: &Environment, arguments: &super::Generate) -> Resul
     };
     spinner.finish_and_clear();
     match made? {
-        Made::NotYet(not_yet) => say_not_yet(&not_yet, arguments.json),
+        Made::NotYet(not_yet) => {
+            let stays = from.map(|from| stays(&runner, &from, &labelled, arguments));
+            say_not_yet(&not_yet, stays.transpose()?, arguments.json)
+        }
         Made::Offer(offer) => {
             let report = test(&runner, &offer, &labelled)?;
             std::fs::write(&out, offer.source.as_str())
@@ -109,23 +112,54 @@ fn test(runner: &Runner, offer: &Offer, labelled: &[LabelledTrace]) -> Result<Re
     Ok(report)
 }
 
-fn say_not_yet(not_yet: &NotYet, json: bool) -> Result<(), Failure> {
+/// How the eval that was to be refined does on the labels there are, for where it stays.
+fn stays(
+    runner: &Runner,
+    from: &EvalSource,
+    labelled: &[LabelledTrace],
+    arguments: &super::Generate,
+) -> Result<String, Failure> {
+    let judged = judge(runner, from, labelled)?.judged;
+    let agrees = judged.iter().filter(|judged| judged.agrees() == Some(true));
+    let path = arguments.refine.as_deref().unwrap_or(Path::new(""));
+    Ok(format!(
+        "{} stays as it is: it is right on {} of {} labels here, of which it may have seen some.",
+        path.display(),
+        agrees.count(),
+        judged.len()
+    ))
+}
+
+fn say_not_yet(not_yet: &NotYet, stays: Option<String>, json: bool) -> Result<(), Failure> {
+    let told: Vec<&str> = [not_yet.reason.as_str()]
+        .into_iter()
+        .chain(stays.as_deref())
+        .collect();
+    let reason = told.join(" ");
     if json {
         let said = serde_json::json!({
-            "generated": false, "reason": not_yet.reason, "candidates_tried": not_yet.candidates_tried,
+            "generated": false, "reason": reason, "candidates_tried": not_yet.candidates_tried,
             "usage": not_yet.usage,
         });
         say(&said.to_string())?;
     } else {
-        say(&not_yet.reason)?;
+        say(&format!("Nothing was written. {reason}"))?;
     }
     Err(Failure::NoEval)
 }
 
-/// A named file may be replaced; the default one is not, for the user did not say so.
-fn out_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
-    match given {
-        Some(path) => Ok(path.to_owned()),
+/// A named file may be replaced, unless it is one of those that are read; the default one is not, for the user did not
+/// say so.
+fn out_path(arguments: &super::Generate) -> Result<PathBuf, Failure> {
+    match &arguments.out {
+        Some(path) => {
+            let refined = arguments.refine.as_deref();
+            let refined = refined.map(|eval| (eval, "the eval to start from"));
+            let labelled = (arguments.labelled.as_path(), "the labelled traces");
+            let read: Vec<_> = refined.into_iter().chain([labelled]).collect();
+            input::check_out(path, &read)?;
+            Ok(path.to_owned())
+        }
         None if Path::new(DEFAULT_OUT).exists() => Err(Failure::Usage(anyhow!(
             "{DEFAULT_OUT} exists already; name the file to write with --out"
         ))),

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
+use std::io::{self, BufRead, BufReader, stdin};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
@@ -42,8 +42,18 @@ pub fn reader(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
         let folder = anyhow!("cannot read {}: it is a folder", path.display());
         return Err(Failure::Usage(folder));
     }
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()));
-    Ok(Box::new(BufReader::new(file.map_err(Failure::Usage)?)))
+    let file = File::open(path).map_err(|error| unreadable(path, error));
+    Ok(Box::new(BufReader::new(file?)))
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    let path = path.display();
+    Failure::Usage(match error.kind() {
+        io::ErrorKind::NotFound => {
+            anyhow!("cannot read {path}: there is no such file; check its name and the folder")
+        }
+        _ => anyhow!(error).context(format!("cannot read {path}")),
+    })
 }
 
 /// The non-empty lines of a JSONL file, or of standard input for `-`.
@@ -84,8 +94,10 @@ pub fn labelled_file(path: &Path) -> Result<Vec<LabelledTrace>, Failure> {
         .map(|line| line.and_then(|line| labelled_line(&line)))
         .collect::<Result<_, _>>()?;
     if labelled.is_empty() {
-        let nothing = anyhow!("{} holds no labelled traces", path.display());
-        return Err(Failure::Data(nothing));
+        return Err(Failure::Data(anyhow!(
+            "{} holds no labelled traces; it takes one JSON object a line: {LABELLED}",
+            path.display()
+        )));
     }
     let is_lone = |label: &&mut LabelledTrace| label.trace.session.is_empty();
     if labelled.iter().any(|label| !label.trace.session.is_empty()) {
@@ -98,10 +110,25 @@ pub fn labelled_file(path: &Path) -> Result<Vec<LabelledTrace>, Failure> {
 
 /// An eval's source file.
 pub fn eval_file(path: &Path) -> Result<EvalSource, Failure> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let text = String::from_utf8(bytes.map_err(Failure::Usage)?);
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, error));
+    let text = String::from_utf8(bytes?);
     let text = text.map_err(|_| Failure::Data(anyhow!("{} is not UTF-8", path.display())))?;
     Ok(EvalSource::new(text))
+}
+
+/// Refuses to write over what the command reads, each with its name; any other file at `out` is replaced.
+pub fn check_out(out: &Path, read: &[(&Path, &str)]) -> Result<(), Failure> {
+    let Ok(place) = out.canonicalize() else {
+        return Ok(());
+    };
+    let is_place = |(path, _): &&(&Path, &str)| path.canonicalize().is_ok_and(|path| path == place);
+    match read.iter().find(is_place) {
+        Some((_, what)) => Err(Failure::Usage(anyhow!(
+            "{} is {what}; name another file with --out",
+            out.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn at_line(number: usize, error: anyhow::Error) -> Failure {
@@ -109,12 +136,30 @@ fn at_line(number: usize, error: anyhow::Error) -> Failure {
 }
 
 fn json(line: &[u8]) -> anyhow::Result<Value> {
-    let (value, _) = lenient::parse(line).context("not JSON")?;
+    let parsed = lenient::parse(line);
+    if line.trim_ascii_start().starts_with(b"[") {
+        bail!(
+            "it takes one JSON object a line, and this is a JSON array; \
+             `jq -c '.[]' FILE > LINES.jsonl` writes its objects as lines"
+        );
+    }
+    if let Err(error) = &parsed
+        && error.is_eof()
+    {
+        bail!(
+            "it takes one JSON object a line, and this one is not closed in its line ({error}); \
+             `jq -c . FILE > LINES.jsonl` writes each object in one line"
+        );
+    }
+    let (value, _) = parsed.context("not JSON")?;
     if !value.is_object() {
-        bail!("a line must hold a JSON object");
+        bail!("it takes one JSON object a line, and this is none");
     }
     Ok(value)
 }
+
+/// A labelled line, as errors show it.
+const LABELLED: &str = r#"{"id", "trace", "label": "up"|"down"|"neutral"}"#;
 
 fn line_of(value: &Value) -> anyhow::Result<Line> {
     let inner = value.get("trace").filter(|trace| trace.is_object());
@@ -135,10 +180,10 @@ fn labelled_of(value: &Value) -> anyhow::Result<LabelledTrace> {
              or {{\"id\", \"session\", \"label\"}}"
         );
     }
-    let Line { id, trace } = line_of(value)?;
-    check_size(&trace)?;
     let label = value["label"].as_str().and_then(Thumb::parse);
     let label = label.context("\"label\" must be \"up\", \"down\" or \"neutral\"")?;
+    let Line { id, trace } = line_of(value)?;
+    check_size(&trace)?;
     let votes = match value.get("labels") {
         None | Some(Value::Null) => Vec::new(),
         Some(votes) => serde_json::from_value::<Vec<AnnotatorLabel>>(votes.clone())
@@ -204,5 +249,11 @@ fn check_size(trace: &Trace) -> anyhow::Result<()> {
 fn trace_of(value: &Value) -> anyhow::Result<Trace> {
     let payload: TracePayload =
         serde_json::from_value(value.clone()).context("not a Langfuse trace")?;
+    if payload.is_blank() {
+        bail!(
+            "this is no trace: it has none of a trace's fields, such as \"input\" and \"output\"; a line is a \
+             Langfuse trace, or {{\"id\", \"trace\"}} around one"
+        );
+    }
     Ok(normalise(&payload))
 }

@@ -1,12 +1,15 @@
 use anyhow::anyhow;
 use chrono::{DateTime, SecondsFormat};
 
-use super::{Failure, KeyCommand, terminal};
+use super::{Failure, KeyCommand, no_such_workspace, terminal};
 use crate::auth::{self, WorkspaceKey};
 use crate::config::{self, Environment};
 use crate::domain::WorkspaceId;
 use crate::store::Db;
 use crate::workspace;
+
+/// The workspace that is configured by the environment.
+const DEFAULT: &str = "default";
 
 /// Makes, lists or revokes workspace keys, in the database that `DATABASE_URL` names.
 #[tokio::main]
@@ -21,12 +24,18 @@ pub async fn key(environment: &Environment, command: &KeyCommand) -> Result<(), 
 }
 
 async fn create(db: &Db, name: &str, workspace: &str) -> Result<(), Failure> {
-    let workspace = WorkspaceId::from(workspace);
-    let made = async {
-        workspace::register(db, &workspace).await?;
-        auth::create_key(db, &workspace, name).await
-    };
-    let key = made.await.map_err(anyhow::Error::from)?;
+    let id = WorkspaceId::from(workspace);
+    // The service makes it at its first start, which may be yet to come.
+    if workspace == DEFAULT {
+        let registered = workspace::register(db, &id).await;
+        registered.map_err(anyhow::Error::from)?;
+    }
+    let others = workspace::others_than(db, &id).await;
+    if let Some(others) = others.map_err(anyhow::Error::from)? {
+        return Err(no_such_workspace(workspace, &others));
+    }
+    let key = auth::create_key(db, &id, name).await;
+    let key = key.map_err(anyhow::Error::from)?;
     eprintln!("Keep this key now: it is not shown again.");
     terminal::say(&key)
 }

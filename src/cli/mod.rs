@@ -146,7 +146,7 @@ enum KeyCommand {
         /// What to call it in the list
         #[arg(default_value = "")]
         name: String,
-        /// The workspace that it opens
+        /// The workspace that it opens; `default` is made where it is not there yet
         #[arg(long, default_value = "default")]
         workspace: String,
     },
@@ -180,7 +180,8 @@ enum EvalCommand {
     /// Write an eval as a code evaluator of Langfuse's
     ///
     /// The eval stands in it unchanged. In Langfuse it sees one observation: no session, no other observations, and
-    /// none of the trace's own name, tags, user, times and costs.
+    /// none of the trace's own name, tags, user, times and costs. An eval that reads one of these, or asks judge, is
+    /// refused.
     Export(Export),
     /// Make an eval a code evaluator in the configured Langfuse
     ///
@@ -193,7 +194,7 @@ enum EvalCommand {
 struct Export {
     /// The eval: a Python file that defines evaluate(trace)
     eval: PathBuf,
-    /// Where to write it [default: standard output]
+    /// Where to write it, over any file that is there but the eval itself [default: standard output]
     #[arg(long)]
     out: Option<PathBuf>,
     /// The score's name [default: the file's]
@@ -247,7 +248,8 @@ struct Generate {
     /// Start from this eval: the next version is written only if it does better on the same labels
     #[arg(long, value_name = "EVAL.py")]
     refine: Option<PathBuf>,
-    /// Where to write the eval [default: eval.py, which must not exist yet]
+    /// Where to write the eval, over any file that is there but those that are read [default: eval.py, which must not
+    /// exist yet]
     #[arg(long)]
     out: Option<PathBuf>,
     /// Print the report as JSON
@@ -350,6 +352,21 @@ fn run(asked: &Asked) -> Result<(), Failure> {
         Asked::Eval(EvalCommand::Promote(arguments)) => export::promote(&environment, arguments),
         Asked::Replay(arguments) => replay::replay(&environment, arguments),
     }
+}
+
+/// A name that nothing has; what does have one is listed, and where that is nothing, `none` says what to do.
+fn no_such(what: &str, name: &str, there: &[String], none: &str) -> Failure {
+    let others = match there {
+        [] => none.to_owned(),
+        there => format!("there are: {}", there.join(", ")),
+    };
+    Failure::Usage(anyhow!("there is no {what} `{name}`; {others}"))
+}
+
+fn no_such_workspace(name: &str, there: &[String]) -> Failure {
+    let none = "this database has none yet. Start the service on it once (`iofold serve`), which makes them, or name \
+                the service's database in DATABASE_URL";
+    no_such("workspace", name, there, none)
 }
 
 /// Logs go to standard error.

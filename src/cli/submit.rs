@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 
 use super::terminal::say;
-use super::{Failure, eval, input};
+use super::{Failure, eval, input, no_such, no_such_workspace};
 use crate::config::{self, Environment};
 use crate::domain::{EvalSource, Outcome, WorkspaceId};
 use crate::generate::{self, Submitted};
@@ -31,7 +31,7 @@ pub fn submit(environment: &Environment, arguments: &super::Submit) -> Result<()
         refuse(&sandbox, &source, traces)?;
         Ok::<_, Failure>(generate::submit(&db, &workspace, &arguments.eval, &source).await?)
     })?;
-    told(submitted)
+    told(submitted, arguments)
 }
 
 /// The newest traces, as the eval would be given them.
@@ -67,7 +67,7 @@ fn refuse(sandbox: &Sandbox, source: &EvalSource, mut traces: Vec<String>) -> Re
     eval::refuse(&outcomes, is_blank, "become a version")
 }
 
-fn told(submitted: Submitted) -> Result<(), Failure> {
+fn told(submitted: Submitted, arguments: &super::Submit) -> Result<(), Failure> {
     match submitted {
         Submitted::New { version, parent } => {
             let after = parent.map_or_else(String::new, |parent| format!(", after {parent}"));
@@ -78,13 +78,10 @@ fn told(submitted: Submitted) -> Result<(), Failure> {
         Submitted::Known(version) => say(&format!(
             "Nothing changes: version {version} has this very source."
         )),
-        Submitted::NoSuchEval(there) => Err(Failure::Usage(anyhow!(
-            "there is no eval of that name; there are: {}",
-            there.join(", ")
-        ))),
-        Submitted::NoSuchWorkspace(there) => Err(Failure::Usage(anyhow!(
-            "there is no workspace of that name; there are: {}",
-            there.join(", ")
-        ))),
+        Submitted::NoSuchEval(there) => {
+            let none = "there is none yet, and without --eval the first one is made";
+            Err(no_such("eval", &arguments.eval, &there, none))
+        }
+        Submitted::NoSuchWorkspace(there) => Err(no_such_workspace(&arguments.workspace, &there)),
     }
 }

@@ -335,14 +335,6 @@ pub async fn unless_discarded(
     })
 }
 
-/// The workspaces there are.
-pub async fn workspaces(db: &Db) -> sqlx::Result<Vec<String>> {
-    let rows = sqlx::query("select id from workspaces order by id")
-        .fetch_all(db.pool())
-        .await?;
-    rows.iter().map(|row| row.try_get("id")).collect()
-}
-
 /// The evals of a workspace, each with its name.
 pub async fn evals(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<(EvalId, String)>> {
     let rows = sqlx::query("select id, name from evals where workspace_id = $1 order by name")

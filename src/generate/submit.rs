@@ -6,6 +6,7 @@ use super::refine::change;
 use super::store::{self, NewVersion};
 use crate::domain::{ErrorKind, EvalId, EvalSource, Outcome, RunError, VersionId, WorkspaceId};
 use crate::store::{Db, all_labels, now_ms};
+use crate::workspace::others_than;
 
 /// What a submission came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +37,8 @@ pub async fn submit(
     name: &str,
     source: &EvalSource,
 ) -> anyhow::Result<Submitted> {
-    let workspaces = store::workspaces(db).await?;
-    if !workspaces.iter().any(|id| id == workspace.as_str()) {
-        return Ok(Submitted::NoSuchWorkspace(workspaces));
+    if let Some(others) = others_than(db, workspace).await? {
+        return Ok(Submitted::NoSuchWorkspace(others));
     }
     if name == EVAL_NAME {
         store::ensure_eval(db, workspace, &EvalId::from(EVAL_NAME), EVAL_NAME).await?;

@@ -70,6 +70,13 @@ pub struct ObservationPayload {
     pub cost: Option<f64>,
 }
 
+impl TracePayload {
+    /// Whether nothing of a trace is in it: no field that is known, or nothing in any.
+    pub fn is_blank(&self) -> bool {
+        *self == Self::from(Map::new())
+    }
+}
+
 impl From<Map<String, Value>> for TracePayload {
     fn from(fields: Map<String, Value>) -> Self {
         let seconds = number(&fields, &["latency"]);

@@ -16,6 +16,7 @@ mod known_outcomes;
 mod llm;
 mod llm_standin;
 mod migrations;
+mod mistakes;
 mod otlp;
 mod receipts;
 mod refinement;

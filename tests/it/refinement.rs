@@ -114,7 +114,13 @@ fn rules_replace_a_worse_eval_and_say_what_changed_and_how_the_two_compare() {
     let output = eval(folder.path(), &again, "");
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.starts_with("Nothing was written. "), "{told}");
     assert!(told.contains("the same eval again"), "{told}");
+    let figures = "new.py stays as it is: it is right on";
+    assert!(
+        told.contains(figures) && told.contains("of 40 labels"),
+        "{told}"
+    );
     assert!(!folder.path().join("newer.py").exists());
 }
 
