@@ -4,8 +4,10 @@
 //! their form is known. The same payload always gives the same trace.
 
 mod chat;
+mod content;
 mod conversation;
-mod parts;
+mod media;
+mod message;
 mod tools;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
@@ -18,7 +20,7 @@ use tools::Calls;
 
 /// The trace in schema version 1 (`docs/design.md`, section 3.1).
 ///
-/// Known are plain strings and OpenAI-style chat. A trace without a readable timestamp takes its first
+/// Which forms of texts and conversations are known says `docs/shapes.md`. A trace without a readable timestamp takes its first
 /// step's start, or 1970. Without an own input or output, those texts come from its root step, then
 /// from its generations.
 pub fn normalise(payload: &TracePayload) -> Trace {
@@ -88,15 +90,21 @@ fn asked_in(input: &Value) -> String {
     }
 }
 
-/// The last thing said in the trace's output; else in its root's output, else by the assistant.
+/// The assistant's answer in the trace's output; else in its root's output, else in the conversation.
 fn output_text(payload: &TracePayload, steps: &[&ObservationPayload], said: &[Said]) -> String {
     let own = [Some(&payload.output), root(steps).map(|root| &root.output)];
-    let answered = |output| chat::last_said(&conversation::answered(output)).unwrap_or_default();
-    let texts = own.into_iter().flatten().map(answered);
+    let texts = own.into_iter().flatten().map(answered_in);
     texts
         .chain([last_of(said, "assistant")])
         .find(|text| !text.is_empty())
         .unwrap_or_default()
+}
+
+/// What the assistant said last; else the last thing that anybody said.
+fn answered_in(output: &Value) -> String {
+    let turns = conversation::answered(output);
+    let said = chat::last_said_by(&turns, "assistant").or_else(|| chat::last_said(&turns));
+    said.unwrap_or_default()
 }
 
 fn last_of(said: &[Said], role: &str) -> String {
@@ -175,5 +183,4 @@ fn rfc3339(time: DateTime<Utc>) -> String {
 }
 
 #[cfg(test)]
-#[path = "normalise/tests.rs"]
 mod tests;

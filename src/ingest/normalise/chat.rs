@@ -1,10 +1,12 @@
-use std::borrow::Cow;
-use std::sync::LazyLock;
+//! Where in a value the conversation is: lists of messages, requests, responses, and what wraps them.
 
-use regex::Regex;
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use super::parts;
+use super::content::{Turns, content_text, known_piece};
+use super::media::{json_text, without_media};
+use super::message::{message, named};
 use crate::domain::lenient;
 
 /// A turn as a source has it, before its tool calls are joined to what came back.
@@ -17,6 +19,8 @@ pub struct Turn {
     pub calls: Vec<Call>,
     /// For a turn of role `tool`: the call it answers.
     pub answers: Option<String>,
+    /// For a turn of role `tool`: whether the source says that the tool failed.
+    pub has_failed: bool,
 }
 
 /// A tool call that a turn asked for.
@@ -27,27 +31,246 @@ pub struct Call {
     pub arguments: Value,
 }
 
-/// The turns in an input or output that holds OpenAI-style chat; `None` where it does not.
-///
-/// Known are a list of messages, `{"messages": […]}`, one message, and a completion with `choices`; messages may
-/// have their content in parts, as OpenTelemetry writes them.
-/// A lone message without a role has `default_role`, where one is given: outputs leave it out at times.
-pub fn turns(value: &Value, default_role: Option<&str>) -> Option<Vec<Turn>> {
-    match parsed(value).as_ref() {
-        Value::Array(items) if !items.is_empty() => {
-            let turns = items.iter().map(|item| turns_in(item.as_object()?, None));
-            Some(turns.collect::<Option<Vec<_>>>()?.concat())
+/// Whose words a value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What was given to a model or a step.
+    Input,
+    /// What came out of it.
+    Output,
+}
+
+impl Side {
+    /// Who speaks where the value does not say.
+    pub fn speaker(self) -> &'static str {
+        match self {
+            Self::Input => "user",
+            Self::Output => "assistant",
         }
-        Value::Object(fields) => match (fields.get("messages"), fields.get("choices")) {
-            (Some(messages @ Value::Array(_)), _) => turns(messages, None),
-            (_, Some(Value::Array(choices))) => {
-                let message = choices.first()?.get("message")?.as_object()?;
-                Some(vec![turn(message, default_role)?])
-            }
-            _ => turns_in(fields, default_role),
-        },
+    }
+}
+
+impl Turn {
+    /// A turn in which nothing is said yet.
+    pub fn by(role: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    fn saying(role: &str, content: String) -> Self {
+        Self {
+            content,
+            ..Self::by(role)
+        }
+    }
+}
+
+/// A conversation is looked for in so many objects and lists within one another: frameworks wrap it three deep.
+const WRAPPED_MAX: usize = 6;
+
+/// The turns in an input or output that holds a conversation, or a part of one, in a known form; `None` where it
+/// does not. The forms are listed in `docs/shapes.md`.
+pub fn turns(value: &Value, side: Side) -> Option<Vec<Turn>> {
+    within(value, side, WRAPPED_MAX)
+}
+
+fn within(value: &Value, side: Side, levels: usize) -> Option<Vec<Turn>> {
+    let levels = levels.checked_sub(1)?;
+    match parsed(value).as_ref() {
+        Value::Array(items) => listed(items, side, levels),
+        Value::Object(fields) => answered(fields, side, levels)
+            .or_else(|| asked(fields, levels))
+            .or_else(|| message(fields, None))
+            .or_else(|| {
+                message(
+                    fields,
+                    Some(side.speaker()).filter(|_| side == Side::Output),
+                )
+            })
+            .or_else(|| {
+                known_piece(fields)
+                    .filter(|_| is_item(fields))
+                    .map(|piece| by(side, piece))
+            })
+            .or_else(|| wrapped(fields, side, levels)),
         _ => None,
     }
+}
+
+fn by(side: Side, piece: super::content::Piece) -> Vec<Turn> {
+    let mut turns = Turns::of(side.speaker());
+    turns.add(piece);
+    turns.end()
+}
+
+/// OpenAI's responses are lists of items with a type; so are contents of messages.
+fn is_item(fields: &Map<String, Value>) -> bool {
+    fields.get("type").is_some_and(Value::is_string)
+}
+
+/// A list of messages, of pairs of role and text, of parts or items that a model gave, or of such lists, which
+/// LangChain makes of batches. What else stands beside messages is a turn of its own, named by its type.
+fn listed(items: &[Value], side: Side, levels: usize) -> Option<Vec<Turn>> {
+    let mut turns = Turns::of(side.speaker());
+    let (mut messages, mut known, mut unknown) = (false, false, false);
+    for item in items {
+        if let Some(said) = whole(item, side, levels) {
+            messages = true;
+            said.into_iter().for_each(|turn| turns.push(turn));
+        } else if let Some(piece) = item.as_object().and_then(known_piece) {
+            known = true;
+            turns.add(piece);
+        } else {
+            unknown = true;
+            let role = item
+                .get("type")
+                .and_then(Value::as_str)
+                .unwrap_or("unknown");
+            turns.push(Turn::saying(role, content_text(item)));
+        }
+    }
+    (messages || (known && !unknown)).then(|| turns.end())
+}
+
+/// An item of a list that says who speaks.
+fn whole(item: &Value, side: Side, levels: usize) -> Option<Vec<Turn>> {
+    match item {
+        Value::Object(fields) => message(fields, None),
+        Value::Array(inner) => pair(inner).or_else(|| listed(inner, side, levels.checked_sub(1)?)),
+        _ => None,
+    }
+}
+
+/// `["user", "…"]`.
+fn pair(items: &[Value]) -> Option<Vec<Turn>> {
+    let [Value::String(role), content] = items else {
+        return None;
+    };
+    let role = named(role);
+    let is_role = matches!(role.as_str(), "user" | "assistant" | "system" | "tool");
+    is_role.then(|| vec![Turn::saying(&role, content_text(content))])
+}
+
+/// The instructions of a request, which stand beside its messages.
+const INSTRUCTIONS: [&str; 5] = [
+    "system",
+    "instructions",
+    "systemInstruction",
+    "system_instruction",
+    "system_prompt",
+];
+
+/// A request: instructions, what was said so far, and what is asked now.
+fn asked(fields: &Map<String, Value>, levels: usize) -> Option<Vec<Turn>> {
+    let system = instructions(fields);
+    let earlier = first(fields, &["chat_history", "history"])
+        .and_then(|value| within(value, Side::Input, levels));
+    let body = match first(fields, &["messages", "contents"]) {
+        Some(Value::String(text)) if !text.trim_start().starts_with(['{', '[']) => {
+            lone("user", text)
+        }
+        Some(messages) => within(messages, Side::Input, levels)?,
+        // Without any of these, one text is no conversation yet.
+        None if system.is_none() && earlier.is_none() => return None,
+        None => match first(fields, &["input", "prompt", "question", "query"])? {
+            Value::String(text) => lone("user", text),
+            other => within(other, Side::Input, levels)?,
+        },
+    };
+    let has_own = body.first().is_some_and(|turn| turn.role == "system");
+    let system = system.filter(|_| !has_own).into_iter();
+    Some(
+        system
+            .chain(earlier.into_iter().flatten())
+            .chain(body)
+            .collect(),
+    )
+}
+
+fn lone(role: &str, text: &str) -> Vec<Turn> {
+    vec![Turn::saying(role, without_media(text))]
+}
+
+fn instructions(fields: &Map<String, Value>) -> Option<Turn> {
+    let config = fields.get("config").and_then(Value::as_object);
+    let found = first(fields, &INSTRUCTIONS).or_else(|| first(config?, &INSTRUCTIONS))?;
+    let text = match found {
+        Value::Object(content) => {
+            content_text(first(content, &["parts", "content"]).unwrap_or(found))
+        }
+        other => content_text(other),
+    };
+    (!text.trim().is_empty()).then(|| Turn::saying("system", text))
+}
+
+/// A response that holds the answer in a place of its own: OpenAI's and Gemini's first choice, LangChain's first
+/// generation, the output of an agent beside its input.
+fn answered(fields: &Map<String, Value>, side: Side, levels: usize) -> Option<Vec<Turn>> {
+    let first_of = |key: &str| fields.get(key)?.as_array()?.first();
+    if let Some(choice) = first_of("choices") {
+        return candidate(choice, "message").or_else(|| candidate(choice, "delta"));
+    }
+    if let Some(candidates) = first_of("candidates") {
+        return candidate(candidates, "content");
+    }
+    if let Some(generation) = first_of("generations") {
+        return candidate(generation.get(0).unwrap_or(generation), "message");
+    }
+    let (input, output) = (fields.get("input")?, fields.get("output")?.as_str()?);
+    if side == Side::Input || !input.is_string() {
+        return None;
+    }
+    let asked =
+        asked(fields, levels).unwrap_or_else(|| lone("user", input.as_str().unwrap_or_default()));
+    Some(asked.into_iter().chain(lone("assistant", output)).collect())
+}
+
+/// The message of a choice, or its text alone.
+fn candidate(choice: &Value, key: &str) -> Option<Vec<Turn>> {
+    let said = choice.get(key).and_then(Value::as_object);
+    let text = || Some(lone("assistant", choice.get("text")?.as_str()?));
+    said.and_then(|said| message(said, Some("assistant")))
+        .or_else(text)
+}
+
+/// The keys under which frameworks hand a conversation on; for an output, what came out is looked at first.
+const INPUTS: [&str; 12] = [
+    "kwargs", "args", "input", "inputs", "messages", "message", "request", "body", "params",
+    "data", "state", "update",
+];
+const OUTPUTS: [&str; 12] = [
+    "output",
+    "outputs",
+    "message",
+    "response",
+    "result",
+    "return_values",
+    "values",
+    "value",
+    "data",
+    "update",
+    "state",
+    "body",
+];
+
+fn wrapped(fields: &Map<String, Value>, side: Side, levels: usize) -> Option<Vec<Turn>> {
+    let keys = match side {
+        Side::Input => INPUTS,
+        Side::Output => OUTPUTS,
+    };
+    let named = keys.iter().filter_map(|key| fields.get(*key));
+    // A graph's updates stand under the name of the node.
+    let only = fields.values().filter(|_| fields.len() == 1);
+    let mut found = named
+        .chain(only)
+        .filter_map(|inner| within(inner, side, levels));
+    found.find(|turns| {
+        turns
+            .iter()
+            .any(|turn| matches!(turn.role.as_str(), "user" | "assistant" | "system" | "tool"))
+    })
 }
 
 /// JSON that stands in a string, where that string is an object or a list; else the value itself.
@@ -68,19 +291,28 @@ pub fn plain_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => without_media(text),
-        _ => match turns(value, None) {
+        _ => match turns(value, Side::Output) {
             Some(turns) => last_said(&turns).unwrap_or_default(),
-            None => well_known(value).map_or_else(|| value.to_string(), without_media),
+            None => well_known(value, WRAPPED_MAX).map_or_else(|| json_text(value), without_media),
         },
     }
 }
 
 /// The content of the last turn that has any.
 pub fn last_said(turns: &[Turn]) -> Option<String> {
-    let said = turns
-        .iter()
-        .rev()
-        .find(|turn| !turn.content.trim().is_empty());
+    last_of(turns.iter().rev(), |_| true)
+}
+
+/// The content of the last turn of a role that has any.
+pub fn last_said_by(turns: &[Turn], role: &str) -> Option<String> {
+    last_of(turns.iter().rev(), |turn| turn.role == role)
+}
+
+fn last_of<'a>(
+    mut turns: impl Iterator<Item = &'a Turn>,
+    wanted: impl Fn(&Turn) -> bool,
+) -> Option<String> {
+    let said = turns.find(|turn| wanted(turn) && !turn.content.trim().is_empty());
     said.map(|turn| turn.content.clone())
 }
 
@@ -100,17 +332,21 @@ const TEXT_KEYS: [&str; 12] = [
     "completion",
 ];
 
-/// The text of an object of which exactly one well-known key holds text, or of a call with one argument.
-fn well_known(value: &Value) -> Option<&str> {
-    let fields = value.as_object()?;
+/// The text of an object of which exactly one well-known key holds text, of a call with one argument, or of the
+/// one object that an object holds.
+fn well_known(value: &Value, levels: usize) -> Option<&str> {
+    let (fields, levels) = (value.as_object()?, levels.checked_sub(1)?);
     if let Some(text) = lone_argument(fields) {
         return Some(text);
     }
     let mut texts = TEXT_KEYS
         .iter()
         .filter_map(|key| fields.get(*key)?.as_str());
-    let text = texts.next()?;
-    texts.next().is_none().then_some(text)
+    match (texts.next(), texts.next()) {
+        (Some(text), None) => Some(text),
+        (None, _) => well_known(lone_object(fields)?, levels),
+        _ => None,
+    }
 }
 
 /// Decorators of functions (Langfuse's, Traceloop's) keep the arguments as `{"args": […], "kwargs": {…}}`.
@@ -122,92 +358,17 @@ fn lone_argument(fields: &Map<String, Value>) -> Option<&str> {
     first.as_str().filter(|_| rest.is_none())
 }
 
-/// One message's turn, or those of its parts.
-fn turns_in(fields: &Map<String, Value>, default_role: Option<&str>) -> Option<Vec<Turn>> {
-    let spelled_out = |messages: Vec<Value>| {
-        let turns = messages.iter().map(|m| turn(m.as_object()?, default_role));
-        turns.collect()
+/// The object beside which an object holds nothing but what is empty.
+fn lone_object(fields: &Map<String, Value>) -> Option<&Value> {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     };
-    match parts::as_chat(fields) {
-        Some(messages) => spelled_out(messages),
-        None => Some(vec![turn(fields, default_role)?]),
-    }
-}
-
-fn turn(fields: &Map<String, Value>, default_role: Option<&str>) -> Option<Turn> {
-    let has_body = ["content", "tool_calls", "function_call"]
-        .iter()
-        .any(|key| fields.contains_key(*key));
-    let role = fields.get("role").and_then(Value::as_str).or(default_role);
-    let (Some(role), true) = (role, has_body) else {
-        return None;
-    };
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some(Turn {
-        role: role.to_owned(),
-        content: content(fields.get("content").unwrap_or(&Value::Null)),
-        name: text("name"),
-        calls: calls(fields),
-        answers: text("tool_call_id"),
-    })
-}
-
-/// A turn's text: parts joined by line breaks, media as placeholders.
-fn content(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => without_media(text),
-        Value::Array(parts) => {
-            let texts: Vec<String> = parts.iter().map(part).collect();
-            texts.join("\n")
-        }
-        other => other.to_string(),
-    }
-}
-
-/// One part of a content list: text, or the kind of what is not text in brackets.
-fn part(value: &Value) -> String {
-    let text = ["text", "refusal"]
-        .iter()
-        .find_map(|key| value.get(*key)?.as_str());
-    match (value, text, value.get("type").and_then(Value::as_str)) {
-        (Value::String(text), ..) => without_media(text),
-        (_, Some(text), _) => without_media(text),
-        (_, None, Some("image_url" | "image" | "input_image")) => "[image]".to_owned(),
-        (_, None, Some("input_audio" | "audio")) => "[audio]".to_owned(),
-        (_, None, Some("file" | "input_file")) => "[file]".to_owned(),
-        _ => value.to_string(),
-    }
-}
-
-/// Langfuse's stand-ins for media and inline data, shortened to their kind.
-fn without_media(text: &str) -> String {
-    static MEDIA: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"@@@langfuseMedia:type=([^|@]*)\|[^@]*@@@|data:([a-z]+/[a-z0-9.+-]+);base64,[A-Za-z0-9+/=]+")
-            .expect("the expression is valid")
-    });
-    MEDIA.replace_all(text, "[$1$2]").into_owned()
-}
-
-fn calls(fields: &Map<String, Value>) -> Vec<Call> {
-    let listed = fields.get("tool_calls").and_then(Value::as_array);
-    let listed = listed.into_iter().flatten().filter_map(call);
-    // OpenAI's older form has one call, without an id.
-    listed
-        .chain(fields.get("function_call").and_then(call))
-        .collect()
-}
-
-fn call(value: &Value) -> Option<Call> {
-    let function = value.get("function").unwrap_or(value);
-    let arguments = ["arguments", "args", "input"]
-        .iter()
-        .find_map(|key| function.get(*key));
-    Some(Call {
-        id: value.get("id").and_then(Value::as_str).map(str::to_owned),
-        name: function.get("name")?.as_str()?.to_owned(),
-        arguments: arguments.map(arguments_of).unwrap_or_default(),
-    })
+    let mut filled = fields.values().filter(|value| !is_empty(value));
+    let (first, rest) = (filled.next()?, filled.next());
+    Some(first).filter(|value| value.is_object() && rest.is_none())
 }
 
 /// Arguments parsed where they are JSON of any kind, else as they stand.
@@ -218,4 +379,14 @@ pub fn arguments_of(value: &Value) -> Value {
         }
         None => value.clone(),
     }
+}
+
+/// The first of the keys that holds anything but null.
+pub fn first<'a>(fields: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a Value> {
+    let found = keys.iter().filter_map(|key| fields.get(*key));
+    found.into_iter().find(|value| !value.is_null())
+}
+
+pub fn text<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    fields.get(key).and_then(Value::as_str)
 }

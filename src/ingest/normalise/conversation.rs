@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::chat::{self, Turn};
+use super::chat::{self, Side, Turn};
 use crate::langfuse::{ObservationPayload, TracePayload};
 
 const SYSTEM: &str = "system";
@@ -50,12 +50,12 @@ struct Conversation {
 
 /// An input's turns; text is the user's.
 pub fn given(input: &Value) -> Vec<Turn> {
-    chat::turns(input, None).unwrap_or_else(|| lone("user", input))
+    chat::turns(input, Side::Input).unwrap_or_else(|| lone("user", input))
 }
 
 /// An output's turns; text is the assistant's.
 pub fn answered(output: &Value) -> Vec<Turn> {
-    chat::turns(output, Some("assistant")).unwrap_or_else(|| lone("assistant", output))
+    chat::turns(output, Side::Output).unwrap_or_else(|| lone("assistant", output))
 }
 
 fn lone(role: &str, value: &Value) -> Vec<Turn> {

@@ -17,6 +17,8 @@ pub struct Calls {
     /// Calls that nothing answered yet, by id, and by name for answers that name no id.
     open_by_id: HashMap<String, VecDeque<usize>>,
     open_by_name: HashMap<String, VecDeque<usize>>,
+    /// The same calls in order, for answers that name nothing.
+    open: VecDeque<usize>,
 }
 
 struct Found {
@@ -24,6 +26,7 @@ struct Found {
     step: usize,
     /// The message that asked for it.
     message: Option<usize>,
+    has_id: bool,
     is_answered: bool,
 }
 
@@ -66,7 +69,9 @@ impl Calls {
     fn ask(&mut self, call: &Call, message: usize, step: usize) {
         let index = self.push(&call.name, call.arguments.clone(), step);
         self.found[index].message = Some(message);
+        self.open.push_back(index);
         if let Some(id) = &call.id {
+            self.found[index].has_id = true;
             self.open_by_id
                 .entry(id.clone())
                 .or_default()
@@ -88,6 +93,7 @@ impl Calls {
             },
             step,
             message: None,
+            has_id: false,
             is_answered: false,
         });
         self.found.len() - 1
@@ -95,18 +101,38 @@ impl Calls {
 
     /// Joins a tool's message to its call. One whose call is not in the messages is a call all the same.
     fn answer(&mut self, turn: &Turn, step: usize) {
+        let asked = self.asked_by(turn);
         let name = turn.name.as_deref().unwrap_or_default();
-        let asked = match &turn.answers {
-            Some(id) => first_open(&self.found, self.open_by_id.get_mut(id)),
-            None => first_open(&self.found, self.open_by_name.get_mut(name)),
-        };
         let index = asked.unwrap_or_else(|| self.push(name, Value::Null, step));
         let content = Value::String(turn.content.clone());
         let result = chat::parsed(&content).into_owned();
         let found = &mut self.found[index];
         found.is_answered = true;
-        found.call.error = error_in(&result);
+        found.call.error =
+            error_in(&result).or_else(|| turn.has_failed.then(|| failure_text(&result)));
         found.call.result = result;
+    }
+
+    /// The open call that a tool's message answers: the one of its id; else the first of its name or, where it has
+    /// none, the first. One that says an id answers no call of another id.
+    fn asked_by(&mut self, turn: &Turn) -> Option<usize> {
+        let by_id = turn
+            .answers
+            .as_ref()
+            .and_then(|id| self.open_by_id.get_mut(id));
+        let (open, is_sure) = match (by_id, &turn.name) {
+            (Some(open), _) => (open, true),
+            (None, Some(name)) => (self.open_by_name.get_mut(name)?, turn.answers.is_none()),
+            (None, None) => (&mut self.open, turn.answers.is_none()),
+        };
+        while open
+            .front()
+            .is_some_and(|index| self.found[*index].is_answered)
+        {
+            open.pop_front();
+        }
+        let index = *open.front()?;
+        (is_sure || !self.found[index].has_id).then_some(index)
     }
 
     fn observe(&mut self, steps: &[&ObservationPayload]) {
@@ -153,16 +179,6 @@ impl Found {
     }
 }
 
-fn first_open(found: &[Found], open: Option<&mut VecDeque<usize>>) -> Option<usize> {
-    let open = open?;
-    while let Some(index) = open.pop_front() {
-        if !found[index].is_answered {
-            return Some(index);
-        }
-    }
-    None
-}
-
 /// Why a TOOL step failed: its status message, or what it returned; `None` where it did not fail.
 fn step_error(observation: &ObservationPayload, output: &Value) -> Option<String> {
     let said = observation.status_message.clone();
@@ -175,7 +191,8 @@ fn step_error(observation: &ObservationPayload, output: &Value) -> Option<String
 }
 
 fn failure_text(output: &Value) -> String {
-    match chat::plain_text(output) {
+    let code = output.get("error_code").and_then(Value::as_str);
+    match code.map_or_else(|| chat::plain_text(output), str::to_owned) {
         text if text.trim().is_empty() => "the tool failed".to_owned(),
         text => text,
     }
