@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::content::{Turns, content_text, known_piece};
+use super::content::{Piece, Turns, content_text, known_piece};
 use super::media::{json_text, without_media};
-use super::message::{message, named};
+use super::message::{is_known, message, named};
 use crate::domain::lenient;
 
 /// A turn as a source has it, before its tool calls are joined to what came back.
@@ -99,7 +99,7 @@ fn within(value: &Value, side: Side, levels: usize) -> Option<Vec<Turn>> {
     }
 }
 
-fn by(side: Side, piece: super::content::Piece) -> Vec<Turn> {
+fn by(side: Side, piece: Piece) -> Vec<Turn> {
     let mut turns = Turns::of(side.speaker());
     turns.add(piece);
     turns.end()
@@ -149,8 +149,7 @@ fn pair(items: &[Value]) -> Option<Vec<Turn>> {
         return None;
     };
     let role = named(role);
-    let is_role = matches!(role.as_str(), "user" | "assistant" | "system" | "tool");
-    is_role.then(|| vec![Turn::saying(&role, content_text(content))])
+    is_known(&role).then(|| vec![Turn::saying(&role, content_text(content))])
 }
 
 /// The instructions of a request, which stand beside its messages.
@@ -167,26 +166,36 @@ fn asked(fields: &Map<String, Value>, levels: usize) -> Option<Vec<Turn>> {
     let system = instructions(fields);
     let earlier = first(fields, &["chat_history", "history"])
         .and_then(|value| within(value, Side::Input, levels));
-    let body = match first(fields, &["messages", "contents"]) {
-        Some(Value::String(text)) if !text.trim_start().starts_with(['{', '[']) => {
-            lone("user", text)
-        }
-        Some(messages) => within(messages, Side::Input, levels)?,
+    let now = match first(fields, &["messages", "contents"]) {
+        Some(messages) => spoken(messages, levels).or_else(|| roleless(messages))?,
         // Without any of these, one text is no conversation yet.
         None if system.is_none() && earlier.is_none() => return None,
-        None => match first(fields, &["input", "prompt", "question", "query"])? {
-            Value::String(text) => lone("user", text),
-            other => within(other, Side::Input, levels)?,
-        },
+        None => spoken(
+            first(fields, &["input", "prompt", "question", "query"])?,
+            levels,
+        )?,
     };
-    let has_own = body.first().is_some_and(|turn| turn.role == "system");
+    let has_own = now.first().is_some_and(|turn| turn.role == "system");
     let system = system.filter(|_| !has_own).into_iter();
-    Some(
-        system
-            .chain(earlier.into_iter().flatten())
-            .chain(body)
-            .collect(),
-    )
+    let before = system.chain(earlier.into_iter().flatten());
+    Some(before.chain(now).collect())
+}
+
+/// A conversation, or what the user says.
+fn spoken(value: &Value, levels: usize) -> Option<Vec<Turn>> {
+    let text = || Some(lone("user", value.as_str()?));
+    within(value, Side::Input, levels).or_else(text)
+}
+
+/// Gemini's contents may be texts alone, or have no role: they are the user's.
+fn roleless(contents: &Value) -> Option<Vec<Turn>> {
+    let is_content = |item: &Value| item.is_string() || item.get("parts").is_some();
+    let items = contents.as_array()?;
+    let texts = items
+        .iter()
+        .map(|item| content_text(item.get("parts").unwrap_or(item)));
+    let is_all = !items.is_empty() && items.iter().all(is_content);
+    is_all.then(|| lone("user", &texts.collect::<Vec<String>>().join("\n")))
 }
 
 fn lone(role: &str, text: &str) -> Vec<Turn> {
@@ -236,18 +245,17 @@ fn candidate(choice: &Value, key: &str) -> Option<Vec<Turn>> {
 }
 
 /// The keys under which frameworks hand a conversation on; for an output, what came out is looked at first.
-const INPUTS: [&str; 12] = [
-    "kwargs", "args", "input", "inputs", "messages", "message", "request", "body", "params",
-    "data", "state", "update",
+const INPUTS: [&str; 11] = [
+    "kwargs", "args", "input", "inputs", "message", "request", "body", "params", "data", "state",
+    "update",
 ];
-const OUTPUTS: [&str; 12] = [
+const OUTPUTS: [&str; 11] = [
     "output",
     "outputs",
     "message",
     "response",
     "result",
     "return_values",
-    "values",
     "value",
     "data",
     "update",
@@ -260,11 +268,13 @@ fn wrapped(fields: &Map<String, Value>, side: Side, levels: usize) -> Option<Vec
         Side::Input => INPUTS,
         Side::Output => OUTPUTS,
     };
-    let named = keys.iter().filter_map(|key| fields.get(*key));
     // A graph's updates stand under the name of the node.
-    let only = fields.values().filter(|_| fields.len() == 1);
-    let mut found = named
-        .chain(only)
+    let held: Vec<&Value> = match fields.len() {
+        1 => fields.values().collect(),
+        _ => keys.iter().filter_map(|key| fields.get(*key)).collect(),
+    };
+    let mut found = held
+        .into_iter()
         .filter_map(|inner| within(inner, side, levels));
     found.find(|turns| {
         turns

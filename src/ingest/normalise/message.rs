@@ -1,5 +1,7 @@
 //! One message of any SDK, as the turns that it holds.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::chat::{Call, Turn, arguments_of, first, parsed, text};
@@ -56,6 +58,11 @@ pub fn named(role: &str) -> String {
     known.to_owned()
 }
 
+/// Whether a role is one of schema version 1's own.
+pub fn is_known(role: &str) -> bool {
+    matches!(role, "user" | "assistant" | "system" | "tool")
+}
+
 /// The keys that hold what is said.
 const BODIES: [&str; 3] = ["content", "parts", "blocks"];
 
@@ -85,12 +92,9 @@ fn said(fields: &Map<String, Value>, role: &str) -> Option<Vec<Turn>> {
 
 /// What stands beside the content.
 fn complete(turns: &mut [Turn], role: &str, fields: &Map<String, Value>) {
-    let known: Vec<Option<String>> = turns
-        .iter()
-        .flat_map(|turn| &turn.calls)
-        .map(|call| call.id.clone())
-        .collect();
-    let is_new = |call: &Call| call.id.is_none() || !known.contains(&call.id);
+    let said = turns.iter().flat_map(|turn| &turn.calls);
+    let known: HashSet<String> = said.filter_map(|call| call.id.clone()).collect();
+    let is_new = |call: &Call| call.id.as_ref().is_none_or(|id| !known.contains(id));
     let calls: Vec<Call> = calls(fields).into_iter().filter(is_new).collect();
     let Some(turn) = turns.iter_mut().find(|turn| turn.role == role) else {
         return;

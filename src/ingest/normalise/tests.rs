@@ -1,4 +1,5 @@
 mod fixtures;
+mod laws;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -11,10 +11,14 @@ const ANSWER = "Order 10042 has shipped, and there is no order 10043.";
 const ASKED = { call_1: "10042", call_2: "10043" };
 
 const exporter = new InMemorySpanExporter();
-const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+const started = [];
+const order = { onStart: (span) => started.push(span.spanContext().spanId), onEnd() {}, async forceFlush() {}, async shutdown() {} };
+const provider = new NodeTracerProvider({ spanProcessors: [order, new SimpleSpanProcessor(exporter)] });
 provider.register();
 const tracer = provider.getTracer("ai");
 const telemetry = { experimental_telemetry: { isEnabled: true, tracer } };
+/** The attributes that say what was said. */
+const READ = /^ai\.(operationId|model\.id|prompt|prompt\.messages|response\.text|response\.toolCalls|toolCall\..*)$/;
 const usage = { inputTokens: { total: 9 }, outputTokens: { total: 9 } };
 
 const thought = { type: "reasoning", text: "Two orders, so two look-ups." };
@@ -82,14 +86,15 @@ async function ui() {
 
 /** The spans, with the attributes that Langfuse takes for input and output. */
 function traced() {
-    const place = ({ parentSpanContext, startTime: [s, ns], attributes }) =>
-        parentSpanContext ? `${s}${String(ns).padStart(9, "0")}${attributes["ai.toolCall.id"] ?? ""}` : "";
-    const spans = exporter.getFinishedSpans().toSorted((one, other) => (place(one) < place(other) ? -1 : 1));
+    const place = (span) => started.indexOf(span.spanContext().spanId);
+    const spans = exporter.getFinishedSpans().toSorted((one, other) => place(one) - place(other));
     exporter.reset();
     const ids = spans.map((span) => span.spanContext().spanId);
     const observations = spans.map((span, at) => observation(span, at, ids));
     const [{ input, output }] = observations;
-    return { input, output, observations };
+    const attributes = (span) => Object.fromEntries(Object.entries(span.attributes).filter(([key]) => READ.test(key)));
+    const sent = spans.map((span, at) => ({ parent: observations[at].parentObservationId, attributes: attributes(span) }));
+    return { input, output, observations, spans: sent };
 }
 
 function observation({ name, attributes, parentSpanContext, status }, at, ids) {

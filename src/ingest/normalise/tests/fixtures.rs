@@ -1,13 +1,16 @@
 //! Payloads that the SDKs made (`tests/sdk/payloads`), each with the reading that it must have.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
 use super::of;
 
 /// The fixtures of `tests/fixtures/normaliser` by name: a trace and its reading each.
-pub fn fixtures() -> Vec<(String, Value, Value)> {
+pub static FIXTURES: LazyLock<Vec<(String, Value, Value)>> = LazyLock::new(fixtures);
+
+fn fixtures() -> Vec<(String, Value, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/normaliser");
     let files = std::fs::read_dir(folder).expect("the fixtures are there");
     let paths = files.map(|file| file.expect("it can be listed").path());
@@ -28,10 +31,9 @@ pub fn fixtures() -> Vec<(String, Value, Value)> {
 
 #[test]
 fn what_the_sdks_write_is_read_as_it_was_said() {
-    let fixtures = fixtures();
-    assert!(fixtures.len() >= 30);
+    assert!(FIXTURES.len() >= 30);
     let mut wrong = Vec::new();
-    for (name, trace, reading) in fixtures {
+    for (name, trace, reading) in FIXTURES.iter() {
         let read = of(trace.clone());
         for (key, read) in [
             ("input_text", json!(read.input_text)),

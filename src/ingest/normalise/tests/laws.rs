@@ -1,0 +1,624 @@
+//! One conversation, written as each SDK writes it, is read as what was said; and nothing is lost of what is
+//! written in no known way.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::fixtures::FIXTURES;
+use super::of;
+use crate::domain::{Message, ToolCall, Trace};
+
+/// What is said in a conversation whose last turn is the answer.
+#[derive(Clone, Debug)]
+struct Spoken {
+    system: Option<String>,
+    rounds: Vec<Round>,
+}
+
+#[derive(Clone, Debug)]
+struct Round {
+    question: String,
+    /// Each step calls some tools.
+    steps: Vec<Vec<Used>>,
+    answer: String,
+}
+
+#[derive(Clone, Debug)]
+struct Used {
+    id: String,
+    name: String,
+    arguments: Value,
+    result: Value,
+}
+
+/// A turn of it.
+enum Turn<'a> {
+    System(&'a str),
+    User(&'a str),
+    Calls(&'a [Used]),
+    Results(&'a [Used]),
+    Assistant(&'a str),
+}
+
+impl Spoken {
+    fn turns(&self) -> Vec<Turn<'_>> {
+        let system = self.system.as_deref().map(Turn::System);
+        let rounds = self.rounds.iter().flat_map(|round| {
+            let steps = round.steps.iter();
+            let steps = steps.flat_map(|used| [Turn::Calls(used), Turn::Results(used)]);
+            let question = [Turn::User(&round.question)].into_iter();
+            question
+                .chain(steps)
+                .chain([Turn::Assistant(&round.answer)])
+        });
+        system.into_iter().chain(rounds).collect()
+    }
+
+    fn last(&self) -> &Round {
+        self.rounds.last().expect("there is a round")
+    }
+
+    /// Role, content and names of calls, turn by turn.
+    fn script(&self) -> Vec<(String, String, Vec<ToolCall>)> {
+        let line = |role: &str, text: &str| (role.to_owned(), text.to_owned(), Vec::new());
+        let turns = self.turns();
+        let lines = turns.iter().flat_map(|turn| match turn {
+            Turn::System(text) => vec![line("system", text)],
+            Turn::User(text) => vec![line("user", text)],
+            Turn::Assistant(text) => vec![line("assistant", text)],
+            Turn::Results(used) => {
+                let results = used.iter().map(|used| used.result.to_string());
+                results.map(|text| line("tool", &text)).collect()
+            }
+            Turn::Calls(used) => {
+                let calls = used.iter().map(Used::call).collect();
+                vec![("assistant".to_owned(), String::new(), calls)]
+            }
+        });
+        lines.collect()
+    }
+}
+
+impl Used {
+    fn call(&self) -> ToolCall {
+        let error = self.result.get("error").and_then(Value::as_str);
+        ToolCall {
+            name: self.name.clone(),
+            arguments: self.arguments.clone(),
+            result: self.result.clone(),
+            error: error.map(str::to_owned),
+        }
+    }
+}
+
+fn script(messages: &[Message]) -> Vec<(String, String, Vec<ToolCall>)> {
+    let lines = messages.iter();
+    lines
+        .map(|message| {
+            (
+                message.role.clone(),
+                message.content.clone(),
+                message.tool_calls.clone(),
+            )
+        })
+        .collect()
+}
+
+/// How an SDK writes the messages; each turn as none, one or several items.
+type Writes = fn(&Turn) -> Vec<Value>;
+
+fn each(used: &[Used], write: impl Fn(&Used) -> Value) -> Vec<Value> {
+    used.iter().map(write).collect()
+}
+
+fn openai_chat(turn: &Turn) -> Vec<Value> {
+    match turn {
+        Turn::System(text) => vec![json!({"role": "developer", "content": text})],
+        Turn::User(text) => {
+            vec![json!({"role": "user", "content": [{"type": "text", "text": text}]})]
+        }
+        Turn::Assistant(text) => {
+            vec![json!({"role": "assistant", "content": text, "tool_calls": null})]
+        }
+        Turn::Calls(used) => {
+            let calls = each(used, |used| {
+                json!({"id": used.id, "type": "function",
+                "function": {"name": used.name, "arguments": used.arguments.to_string()}})
+            });
+            vec![json!({"role": "assistant", "content": null, "tool_calls": calls})]
+        }
+        Turn::Results(used) => each(
+            used,
+            |used| json!({"role": "tool", "tool_call_id": used.id, "content": used.result.to_string()}),
+        ),
+    }
+}
+
+fn openai_responses(turn: &Turn) -> Vec<Value> {
+    match turn {
+        Turn::System(text) => vec![json!({"role": "system", "content": text})],
+        Turn::User(text) => {
+            vec![json!({"role": "user", "content": [{"type": "input_text", "text": text}]})]
+        }
+        Turn::Assistant(text) => vec![
+            json!({"type": "reasoning", "id": "rs", "summary": []}),
+            json!({"type": "message", "role": "assistant", "content": [
+                {"type": "output_text", "text": text, "annotations": []}]}),
+        ],
+        Turn::Calls(used) => each(used, |used| {
+            json!({"type": "function_call", "call_id": used.id, "id": "fc",
+            "name": used.name, "arguments": used.arguments.to_string()})
+        }),
+        Turn::Results(used) => each(used, |used| {
+            json!({"type": "function_call_output", "call_id": used.id,
+            "output": used.result.to_string()})
+        }),
+    }
+}
+
+fn anthropic(turn: &Turn) -> Vec<Value> {
+    match turn {
+        Turn::System(text) => vec![json!({"role": "system", "content": text})],
+        Turn::User(text) => vec![json!({"role": "user", "content": text})],
+        Turn::Assistant(text) => vec![json!({"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": text}]})],
+        Turn::Calls(used) => vec![json!({"role": "assistant", "content": each(used, |used|
+            json!({"type": "tool_use", "id": used.id, "name": used.name, "input": used.arguments}))})],
+        Turn::Results(used) => vec![
+            json!({"role": "user", "content": each(used, |used| json!({"type": "tool_result",
+            "tool_use_id": used.id, "content": [{"type": "text", "text": used.result.to_string()}]}))}),
+        ],
+    }
+}
+
+fn langchain(turn: &Turn) -> Vec<Value> {
+    match turn {
+        Turn::System(text) => vec![json!({"type": "system", "content": text})],
+        Turn::User(text) => vec![json!({"type": "human", "content": text, "name": null})],
+        Turn::Assistant(text) => vec![json!({"type": "ai", "content": text, "tool_calls": []})],
+        Turn::Calls(used) => vec![
+            json!({"type": "ai", "content": "", "tool_calls": each(used, |used|
+            json!({"id": used.id, "name": used.name, "args": used.arguments, "type": "tool_call"}))}),
+        ],
+        Turn::Results(used) => each(used, |used| {
+            json!({"type": "tool", "name": used.name, "status": "success",
+            "tool_call_id": used.id, "content": used.result.to_string()})
+        }),
+    }
+}
+
+fn langchain_dicts(turn: &Turn) -> Vec<Value> {
+    let wrap = |fields: Value| json!({"type": fields["type"], "data": fields});
+    langchain(turn).into_iter().map(wrap).collect()
+}
+
+fn langchain_serialised(turn: &Turn) -> Vec<Value> {
+    let wrap = |fields: Value| {
+        let class = match fields["type"].as_str() {
+            Some("human") => "HumanMessage",
+            Some("ai") => "AIMessageChunk",
+            Some("tool") => "ToolMessage",
+            _ => "SystemMessage",
+        };
+        json!({"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", class], "kwargs": fields})
+    };
+    langchain(turn).into_iter().map(wrap).collect()
+}
+
+fn gemini(turn: &Turn) -> Vec<Value> {
+    let said = |role: &str, parts: Vec<Value>| vec![json!({"role": role, "parts": parts})];
+    match turn {
+        Turn::System(text) => said("system", vec![json!({"text": text})]),
+        Turn::User(text) => said("user", vec![json!({"text": text})]),
+        Turn::Assistant(text) => said(
+            "model",
+            vec![
+                json!({"text": "hm", "thought": true}),
+                json!({"text": text}),
+            ],
+        ),
+        Turn::Calls(used) => said(
+            "model",
+            each(
+                used,
+                |used| json!({"functionCall": {"name": used.name, "args": used.arguments}}),
+            ),
+        ),
+        Turn::Results(used) => said(
+            "user",
+            each(
+                used,
+                |used| json!({"functionResponse": {"name": used.name, "response": used.result}}),
+            ),
+        ),
+    }
+}
+
+fn bedrock(turn: &Turn) -> Vec<Value> {
+    let said = |role: &str, content: Vec<Value>| vec![json!({"role": role, "content": content})];
+    match turn {
+        Turn::System(text) => said("system", vec![json!({"text": text})]),
+        Turn::User(text) => said(
+            "user",
+            vec![
+                json!({"text": text}),
+                json!({"cachePoint": {"type": "default"}}),
+            ],
+        ),
+        Turn::Assistant(text) => said(
+            "assistant",
+            vec![json!({"reasoningContent": {}}), json!({"text": text})],
+        ),
+        Turn::Calls(used) => said(
+            "assistant",
+            each(
+                used,
+                |used| json!({"toolUse": {"toolUseId": used.id, "name": used.name, "input": used.arguments}}),
+            ),
+        ),
+        Turn::Results(used) => said(
+            "user",
+            each(
+                used,
+                |used| json!({"toolResult": {"toolUseId": used.id, "content": [{"json": used.result}], "status": "success"}}),
+            ),
+        ),
+    }
+}
+
+fn vercel(turn: &Turn) -> Vec<Value> {
+    let said = |role: &str, content: Vec<Value>| vec![json!({"role": role, "content": content})];
+    match turn {
+        Turn::System(text) => vec![json!({"role": "system", "content": text})],
+        Turn::User(text) => said("user", vec![json!({"type": "text", "text": text})]),
+        Turn::Assistant(text) => said(
+            "assistant",
+            vec![
+                json!({"type": "reasoning", "text": "hm"}),
+                json!({"type": "text", "text": text}),
+            ],
+        ),
+        Turn::Calls(used) => said(
+            "assistant",
+            each(
+                used,
+                |used| json!({"type": "tool-call", "toolCallId": used.id, "toolName": used.name, "input": used.arguments}),
+            ),
+        ),
+        Turn::Results(used) => said(
+            "tool",
+            each(used, |used| {
+                json!({"type": "tool-result", "toolCallId": used.id, "toolName": used.name,
+            "output": {"type": "json", "value": used.result}})
+            }),
+        ),
+    }
+}
+
+fn llama_index(turn: &Turn) -> Vec<Value> {
+    let said = |role: &str, blocks: Vec<Value>| {
+        vec![json!({"role": role, "additional_kwargs": {}, "blocks": blocks})]
+    };
+    let text = |text: &str| json!({"block_type": "text", "text": text});
+    match turn {
+        Turn::System(said_text) => said("system", vec![text(said_text)]),
+        Turn::User(said_text) => said("user", vec![text(said_text)]),
+        Turn::Assistant(said_text) => said(
+            "assistant",
+            vec![
+                json!({"block_type": "thinking", "content": "hm"}),
+                text(said_text),
+            ],
+        ),
+        Turn::Calls(used) => said(
+            "assistant",
+            each(
+                used,
+                |used| json!({"block_type": "tool_call", "tool_call_id": used.id, "tool_name": used.name, "tool_kwargs": used.arguments}),
+            ),
+        ),
+        Turn::Results(used) => each(
+            used,
+            |used| json!({"role": "tool", "additional_kwargs": {"tool_call_id": used.id}, "blocks": [text(&used.result.to_string())]}),
+        ),
+    }
+}
+
+fn opentelemetry(turn: &Turn) -> Vec<Value> {
+    let said = |role: &str, parts: Vec<Value>| vec![json!({"role": role, "parts": parts})];
+    let text = |text: &str| json!({"type": "text", "content": text});
+    match turn {
+        Turn::System(said_text) => said("system", vec![text(said_text)]),
+        Turn::User(said_text) => said("user", vec![text(said_text)]),
+        Turn::Assistant(said_text) => said(
+            "assistant",
+            vec![
+                json!({"type": "reasoning", "content": "hm"}),
+                text(said_text),
+            ],
+        ),
+        Turn::Calls(used) => said(
+            "assistant",
+            each(
+                used,
+                |used| json!({"type": "tool_call", "id": used.id, "name": used.name, "arguments": used.arguments}),
+            ),
+        ),
+        Turn::Results(used) => said(
+            "tool",
+            each(
+                used,
+                |used| json!({"type": "tool_call_response", "id": used.id, "response": used.result}),
+            ),
+        ),
+    }
+}
+
+const WRITERS: [(&str, Writes); 11] = [
+    ("openai_chat", openai_chat),
+    ("openai_responses", openai_responses),
+    ("anthropic", anthropic),
+    ("langchain", langchain),
+    ("langchain_dicts", langchain_dicts),
+    ("langchain_serialised", langchain_serialised),
+    ("gemini", gemini),
+    ("bedrock", bedrock),
+    ("vercel", vercel),
+    ("llama_index", llama_index),
+    ("opentelemetry", opentelemetry),
+];
+
+/// The AI SDK's messages for pages: calls, results and the answer in one message.
+fn vercel_ui(round: &Round) -> [Value; 2] {
+    let steps = round.steps.iter().flat_map(|used| {
+        let tools = each(used, |used| {
+            json!({"type": format!("tool-{}", used.name), "toolCallId": used.id,
+            "state": "output-available", "input": used.arguments, "output": used.result})
+        });
+        std::iter::once(json!({"type": "step-start"})).chain(tools)
+    });
+    let answer = [
+        json!({"type": "step-start"}),
+        json!({"type": "text", "text": round.answer, "state": "done"}),
+    ];
+    [
+        json!({"id": "q", "role": "user", "parts": [{"type": "text", "text": round.question}]}),
+        json!({"id": "a", "role": "assistant", "parts": steps.chain(answer).collect::<Vec<_>>()}),
+    ]
+}
+
+/// What frameworks put around messages; none of it is said.
+fn wrapped(messages: Value, how: usize) -> Value {
+    match how {
+        0 => messages,
+        1 => json!({"messages": messages, "model": "m", "temperature": 0}),
+        2 => json!({"messages": [messages]}),
+        3 => json!({"args": [messages], "kwargs": {"model": "m"}}),
+        4 => json!({"args": [], "kwargs": {"messages": messages, "model": "m"}}),
+        5 => json!({"input": {"messages": messages}}),
+        6 => json!(messages.to_string()),
+        7 => json!({"body": json!({"messages": messages}).to_string()}),
+        8 => json!({"agent": {"messages": messages}}),
+        _ => json!({"state": {"inputs": messages}}),
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[a-zé漢][a-z {}\\[\\]\"\\\\é漢😀\n]{0,12}"
+}
+
+fn used() -> impl Strategy<Value = Used> {
+    let result = prop_oneof![
+        any::<i32>().prop_map(|n| json!({"n": n})),
+        text().prop_map(|text| json!({"error": text})),
+    ];
+    ("[a-c]", any::<u16>(), result).prop_map(|(name, n, result)| Used {
+        id: String::new(),
+        name,
+        arguments: json!({"n": n}),
+        result,
+    })
+}
+
+fn spoken() -> impl Strategy<Value = Spoken> {
+    let steps = prop::collection::vec(prop::collection::vec(used(), 1..4), 0..3);
+    let round = (text(), steps, text()).prop_map(|(question, steps, answer)| Round {
+        question,
+        steps,
+        answer,
+    });
+    let rounds = prop::collection::vec(round, 1..4);
+    (prop::option::of(text()), rounds).prop_map(|(system, rounds)| {
+        let mut spoken = Spoken { system, rounds };
+        let steps = spoken.rounds.iter_mut().flat_map(|round| &mut round.steps);
+        for (at, used) in steps.flatten().enumerate() {
+            used.id = format!("call_{at}");
+        }
+        spoken
+    })
+}
+
+fn assert_reads(trace: &Trace, spoken: &Spoken, form: &str) -> Result<(), TestCaseError> {
+    prop_assert_eq!(script(&trace.messages), spoken.script(), "{}", form);
+    prop_assert_eq!(&trace.input_text, &spoken.last().question, "{}", form);
+    prop_assert_eq!(&trace.output_text, &spoken.last().answer, "{}", form);
+    let steps = spoken.rounds.iter().flat_map(|round| &round.steps);
+    let calls: Vec<ToolCall> = steps.flatten().map(Used::call).collect();
+    prop_assert_eq!(&trace.tool_calls, &calls, "{}", form);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_conversation_is_what_was_said_whoever_writes_it(
+        spoken in spoken(), around in 0usize..10, behind in prop::sample::select(vec![0, 1, 2, 5, 6, 7, 8]), whole: bool,
+    ) {
+        for (form, write) in WRITERS {
+            let turns = spoken.turns();
+            let (answer, given) = turns.split_last().expect("there is an answer");
+            let given: Vec<Value> = given.iter().flat_map(write).collect();
+            let answer = write(answer);
+            // A graph's output is the whole state.
+            let output = if whole { [given.clone(), answer].concat() } else { answer };
+            let trace = of(json!({
+                "input": wrapped(json!(given), around), "output": wrapped(json!(output), behind),
+            }));
+            assert_reads(&trace, &spoken, form)?;
+        }
+    }
+
+    #[test]
+    fn messages_for_pages_are_what_was_said(spoken in spoken()) {
+        let spoken = Spoken { system: None, ..spoken };
+        let mut messages: Vec<Value> = spoken.rounds.iter().flat_map(vercel_ui).collect();
+        let answer = messages.pop();
+        assert_reads(&of(json!({"input": {"messages": messages}, "output": answer})), &spoken, "vercel_ui")?;
+    }
+
+    #[test]
+    fn the_instructions_beside_the_messages_come_first(system in text(), question in text(), answer in text()) {
+        let messages = json!([{"role": "user", "content": question}]);
+        let spoken = Spoken {
+            system: Some(system.clone()),
+            rounds: vec![Round { question: question.clone(), steps: Vec::new(), answer: answer.clone() }],
+        };
+        for input in [
+            json!({"system": system, "messages": messages}),
+            json!({"system": [{"type": "text", "text": system}], "messages": messages}),
+            json!({"instructions": system, "input": question}),
+            json!({"instructions": system, "input": messages}),
+            json!({"systemInstruction": {"parts": [{"text": system}]}, "contents": [{"parts": [{"text": question}]}]}),
+            json!({"config": {"system_instruction": system}, "contents": question}),
+            json!({"system": system, "prompt": question}),
+            json!([["system", system], ["human", question]]),
+        ] {
+            assert_reads(&of(json!({"input": input, "output": answer})), &spoken, &input.to_string())?;
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_message_is_lost(parts in prop::collection::vec(unknown(), 1..5)) {
+        let content = Value::Array(parts);
+        let trace = of(json!({"input": [{"role": "user", "content": content}]}));
+        for word in words(&content) {
+            prop_assert!(trace.input_text.contains(&word), "{} in {}", word, trace.input_text);
+        }
+    }
+
+    #[test]
+    fn a_broken_payload_of_an_sdk_stays_whole_and_is_read_the_same_each_time(
+        at: prop::sample::Index, places in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..4),
+    ) {
+        let mut trace = at.get(&FIXTURES).1.clone();
+        for (place, how) in places {
+            let count = size(&trace);
+            break_at(&mut trace, place.index(count), how);
+        }
+        prop_assume!(trace.is_object());
+        let read = of(trace.clone());
+        prop_assert_eq!(&read.input, trace.get("input").unwrap_or(&Value::Null));
+        prop_assert_eq!(&read.output, trace.get("output").unwrap_or(&Value::Null));
+        prop_assert_eq!(read.to_json(), of(trace).to_json());
+    }
+}
+
+/// Parts in no known form.
+fn unknown() -> impl Strategy<Value = Value> {
+    let word = "[A-Z]{3}".prop_map(Value::from);
+    word.prop_recursive(4, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-c]", inner, 1..4).prop_map(|fields| json!(fields)),
+        ]
+    })
+}
+
+fn words(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(word) => vec![word.clone()],
+        Value::Array(items) => items.iter().flat_map(words).collect(),
+        Value::Object(fields) => fields.values().flat_map(words).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// How many values there are in a value, itself among them.
+fn size(value: &Value) -> usize {
+    let inner: usize = match value {
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(fields) => fields.values().map(size).sum(),
+        _ => 0,
+    };
+    inner + 1
+}
+
+/// Changes the value at a place, counted in depth-first order.
+fn break_at(value: &mut Value, mut place: usize, how: u8) {
+    if place == 0 {
+        *value = broken(value.take(), how);
+        return;
+    }
+    place -= 1;
+    let inner: Vec<&mut Value> = match value {
+        Value::Array(items) => items.iter_mut().collect(),
+        Value::Object(fields) => fields.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    for value in inner {
+        match size(value) {
+            count if place < count => return break_at(value, place, how),
+            count => place -= count,
+        }
+    }
+}
+
+fn broken(value: Value, how: u8) -> Value {
+    match how {
+        0 => Value::Null,
+        1 => json!(7),
+        2 => json!([value.clone(), value]),
+        3 => json!({ "messages": value }),
+        4 => json!(value.to_string()),
+        5 => (0..100).fold(value, |inner, _| json!([inner])),
+        6 => json!("long \u{fffd}".repeat(10_000)),
+        _ => json!({}),
+    }
+}
+
+#[test]
+fn huge_conversations_and_texts_are_read_whole() {
+    let turn = |n: usize| match n % 2 {
+        0 => json!({"role": "user", "content": format!("question {n}")}),
+        _ => json!({"role": "model", "parts": [{"text": format!("answer {n}")}]}),
+    };
+    let messages: Vec<Value> = (0..20_001).map(turn).collect();
+    let long = "é".repeat(2_000_000);
+    let trace =
+        of(json!({"input": {"contents": messages}, "output": [{"type": "text", "text": long}]}));
+    assert_eq!(trace.messages.len(), 20_002);
+    assert_eq!(
+        (trace.input_text.as_str(), trace.output_text),
+        ("question 20000", long)
+    );
+    let calls: Vec<Value> = (0..20_000)
+        .map(|n| json!({"type": "tool_use", "id": n.to_string(), "name": "f", "input": {}}))
+        .collect();
+    let trace = of(json!({"output": {"role": "assistant", "content": calls}}));
+    assert_eq!(trace.tool_calls.len(), 20_000);
+}
+
+#[test]
+fn deep_wrappers_and_texts_in_texts_end() {
+    let message = json!({"role": "user", "content": "Q"});
+    for wrap in [
+        |inner: Value| json!({ "input": inner }),
+        |inner: Value| json!({ "messages": inner, "system": "S" }),
+        |inner: Value| json!([inner]),
+        |inner: Value| json!({"type": "tool_result", "content": [inner]}),
+    ] {
+        let deep = (0..120).fold(message.clone(), |inner, _| wrap(inner));
+        assert_ne!(of(json!({"input": deep})).input_text, "");
+    }
+    let quoted = (0..12).fold(message, |inner, _| json!(inner.to_string()));
+    assert!(of(json!({"input": quoted})).input_text.contains('Q'));
+}
