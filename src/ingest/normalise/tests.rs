@@ -1,5 +1,6 @@
 mod fixtures;
 mod laws;
+mod writers;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -1,5 +1,6 @@
 mod conventions;
 mod properties;
+mod vercel;
 
 use std::sync::Arc;
 

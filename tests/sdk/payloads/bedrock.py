@@ -1,8 +1,18 @@
 """Bedrock's Converse by boto3."""
 
 import boto3
-
-from conversation import ANSWER, ASKED, FOUND, MISSING, QUESTION, SYSTEM, THOUGHT, TOOL, chat, tools
+from conversation import (
+    ANSWER,
+    ASKED,
+    FOUND,
+    MISSING,
+    QUESTION,
+    SYSTEM,
+    THOUGHT,
+    TOOL,
+    chat,
+    tools,
+)
 from standin import BASE, replying
 
 MODEL = "anthropic.claude-opus-4-5"
@@ -19,7 +29,9 @@ def answered(messages, *content):
     )
     reply = {
         "output": {"message": {"role": "assistant", "content": list(content)}},
-        "stopReason": "end_turn", "usage": {"inputTokens": 9, "outputTokens": 9, "totalTokens": 18}, "metrics": {"latencyMs": 9},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 9, "outputTokens": 9, "totalTokens": 18},
+        "metrics": {"latencyMs": 9},
     }
     request = {"modelId": MODEL, "system": [{"text": SYSTEM}], "messages": messages}
     with replying(reply):
@@ -29,7 +41,11 @@ def answered(messages, *content):
 
 
 def text():
-    messages = [user({"text": "Hello"}), {"role": "assistant", "content": [{"text": "How can I help?"}]}, user({"text": QUESTION})]
+    messages = [
+        user({"text": "Hello"}),
+        {"role": "assistant", "content": [{"text": "How can I help?"}]},
+        user({"text": QUESTION}),
+    ]
     return ["boto3"], answered(messages, THINKING, {"text": ANSWER}), chat()
 
 

@@ -1,8 +1,20 @@
 """Anthropic's messages: the request as it is given, the message as the SDK dumps it."""
 
 from anthropic import Anthropic
-
-from conversation import ANSWER, ASKED, FOUND, MISSING, PNG, QUESTION, SYSTEM, THOUGHT, TOOL, chat, reading, said, tools
+from conversation import (
+    ANSWER,
+    ASKED,
+    MISSING,
+    PNG,
+    QUESTION,
+    SYSTEM,
+    THOUGHT,
+    TOOL,
+    chat,
+    reading,
+    said,
+    tools,
+)
 from standin import BASE, replying
 
 EARLIER = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "How can I help?"}]
@@ -12,8 +24,14 @@ TEXT = {"type": "text", "text": ANSWER}
 
 def message(*content):
     return {
-        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-4-5", "content": list(content),
-        "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 9, "output_tokens": 9},
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-4-5",
+        "content": list(content),
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 9, "output_tokens": 9},
     }
 
 
@@ -37,19 +55,31 @@ def used_tools():
         {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": '{"status":"shipped"}'}]},
         {"type": "tool_result", "tool_use_id": "call_2", "content": MISSING, "is_error": True},
     ]
-    request["messages"] = [USER, {"role": "assistant", "content": first["content"]}, {"role": "user", "content": results}]
+    request["messages"] = [
+        USER,
+        {"role": "assistant", "content": first["content"]},
+        {"role": "user", "content": results},
+    ]
     return ["anthropic"], {"input": request, "output": asked(request, thinking, TEXT)}, tools(text="Let me look.")
 
 
 def server_tool():
     searched = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "order 10042"}}
-    failed = {"type": "web_search_tool_result", "tool_use_id": "srv_1",
-              "content": {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}}
+    failed = {
+        "type": "web_search_tool_result",
+        "tool_use_id": "srv_1",
+        "content": {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"},
+    }
     output = asked({"messages": [USER]}, {"type": "text", "text": "Let me look."}, searched, failed, TEXT)
     error = {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}
     call = {"name": "web_search", "arguments": {"query": "order 10042"}, "result": error, "error": "max_uses_exceeded"}
     told = '{"error_code":"max_uses_exceeded","type":"web_search_tool_result_error"}'
-    messages = [said("user", QUESTION), said("assistant", "Let me look.", [call]), said("tool", told), said("assistant", ANSWER)]
+    messages = [
+        said("user", QUESTION),
+        said("assistant", "Let me look.", [call]),
+        said("tool", told),
+        said("assistant", ANSWER),
+    ]
     return ["anthropic"], {"input": [USER], "output": output}, reading(messages)
 
 

@@ -1,9 +1,20 @@
 """Google's Gen AI SDK: contents, candidates, function calls without ids."""
 
+from conversation import (
+    ANSWER,
+    ASKED,
+    FOUND,
+    MISSING,
+    PNG,
+    QUESTION,
+    SYSTEM,
+    THOUGHT,
+    TOOL,
+    chat,
+    tools,
+)
 from google import genai
 from google.genai import types
-
-from conversation import ANSWER, ASKED, FOUND, MISSING, PNG, QUESTION, SYSTEM, THOUGHT, TOOL, chat, tools
 from standin import BASE, replying
 
 CONFIG = types.GenerateContentConfig(system_instruction=SYSTEM, temperature=0.2)
@@ -13,7 +24,8 @@ MODEL = "gemini-3-pro"
 def answered(contents, *parts):
     reply = {
         "candidates": [{"content": {"role": "model", "parts": list(parts)}, "finishReason": "STOP", "index": 0}],
-        "modelVersion": MODEL, "responseId": "r1",
+        "modelVersion": MODEL,
+        "responseId": "r1",
     }
     client = genai.Client(api_key="k", http_options=types.HttpOptions(base_url=BASE))
     with replying(reply):

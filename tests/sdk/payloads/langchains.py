@@ -2,17 +2,32 @@
 
 import json
 
+from conversation import (
+    ANSWER,
+    ASKED,
+    FOUND,
+    MISSING,
+    QUESTION,
+    SYSTEM,
+    TOOL,
+    chat,
+    tools,
+)
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.load import dumpd
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage, messages_to_dict
+from langchain_core.messages import (
+    AIMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    messages_to_dict,
+)
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.tools import tool
 from langfuse.langchain import CallbackHandler
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-
-from conversation import ANSWER, ASKED, FOUND, MISSING, QUESTION, SYSTEM, TOOL, chat, tools
 from standin import traced
 
 CALLS = [{"name": TOOL, "args": asked, "id": id, "type": "tool_call"} for id, asked in ASKED]

@@ -1,8 +1,25 @@
 """LlamaIndex: messages of blocks, responses of a chat."""
 
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ImageBlock, TextBlock, ThinkingBlock, ToolCallBlock
-
-from conversation import ANSWER, ASKED, FOUND, MISSING, PNG, QUESTION, SYSTEM, THOUGHT, TOOL, chat, tools
+from conversation import (
+    ANSWER,
+    ASKED,
+    MISSING,
+    PNG,
+    QUESTION,
+    SYSTEM,
+    THOUGHT,
+    TOOL,
+    chat,
+    tools,
+)
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
 
 
 def dumped(messages):
@@ -10,8 +27,15 @@ def dumped(messages):
 
 
 def text():
-    question = ChatMessage(role="user", blocks=[ImageBlock(image=PNG.encode(), image_mimetype="image/png"), TextBlock(text=QUESTION)])
-    told = [ChatMessage(SYSTEM, role="system"), ChatMessage("Hello"), ChatMessage("How can I help?", role="assistant"), question]
+    question = ChatMessage(
+        role="user", blocks=[ImageBlock(image=PNG.encode(), image_mimetype="image/png"), TextBlock(text=QUESTION)]
+    )
+    told = [
+        ChatMessage(SYSTEM, role="system"),
+        ChatMessage("Hello"),
+        ChatMessage("How can I help?", role="assistant"),
+        question,
+    ]
     answer = ChatMessage(role="assistant", blocks=[ThinkingBlock(content=THOUGHT), TextBlock(text=ANSWER)])
     output = ChatResponse(message=answer).model_dump(mode="json")
     trace = {"input": {"messages": dumped(told)}, "output": output}

@@ -1,6 +1,6 @@
 """Makes tests/fixtures/normaliser/*.json by running the SDKs against a local stand-in.
 
-    python3 -m venv v && v/bin/pip install --requirement requirements.txt && npm install && v/bin/python make.py
+python3 -m venv v && v/bin/pip install --requirement requirements.txt && npm install && v/bin/python make.py
 """
 
 import json

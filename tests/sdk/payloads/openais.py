@@ -2,12 +2,26 @@
 
 import json
 
-from langfuse import observe
+from conversation import (
+    ANSWER,
+    ASKED,
+    FOUND,
+    MISSING,
+    PNG,
+    QUESTION,
+    SYSTEM,
+    THOUGHT,
+    TOOL,
+    chat,
+    reading,
+    said,
+    tools,
+)
 from langfuse.openai import openai as observed
 from openai import OpenAI
-
-from conversation import ANSWER, ASKED, FOUND, MISSING, PNG, QUESTION, SYSTEM, THOUGHT, TOOL, chat, reading, said, tools
 from standin import BASE, langfuse, replying, traced
+
+from langfuse import observe
 
 KEYS = {"api_key": "k", "base_url": f"{BASE}/v1"}
 EARLIER = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "How can I help?"}]
@@ -19,26 +33,42 @@ RESULTS = [json.dumps(FOUND, separators=(",", ":")), json.dumps({"error": MISSIN
 
 def completion(**message):
     return {
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1767225600, "model": "gpt-5-mini",
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1767225600,
+        "model": "gpt-5-mini",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", **message}}],
         "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
     }
 
 
 def function_calls():
-    return [{"id": id, "type": "function", "function": {"name": TOOL, "arguments": json.dumps(asked)}} for id, asked in ASKED]
+    return [
+        {"id": id, "type": "function", "function": {"name": TOOL, "arguments": json.dumps(asked)}}
+        for id, asked in ASKED
+    ]
 
 
 def response(*output):
     return {
-        "id": "resp_1", "object": "response", "created_at": 1767225600, "model": "gpt-5-mini", "status": "completed",
-        "output": list(output), "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1767225600,
+        "model": "gpt-5-mini",
+        "status": "completed",
+        "output": list(output),
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
     }
 
 
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": THOUGHT}]}
 MESSAGE = {
-    "type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
     "content": [{"type": "output_text", "text": ANSWER, "annotations": []}],
 }
 
@@ -108,11 +138,21 @@ def observed_responses():
 
 def responses_tools():
     asked = [
-        {"type": "function_call", "id": f"fc_{id}", "call_id": id, "name": TOOL, "arguments": json.dumps(arguments), "status": "completed"}
+        {
+            "type": "function_call",
+            "id": f"fc_{id}",
+            "call_id": id,
+            "name": TOOL,
+            "arguments": json.dumps(arguments),
+            "status": "completed",
+        }
         for id, arguments in ASKED
     ]
     client = observed.OpenAI(**KEYS)
-    items = [{"role": "developer", "content": SYSTEM}, {"role": "user", "content": [{"type": "input_text", "text": QUESTION}]}]
+    items = [
+        {"role": "developer", "content": SYSTEM},
+        {"role": "user", "content": [{"type": "input_text", "text": QUESTION}]},
+    ]
     with replying(response(REASONING, *asked), response(MESSAGE)):
         with langfuse.start_as_current_observation(name="agent", input=QUESTION) as agent:
             items += client.responses.create(model="gpt-5-mini", input=items).output

@@ -2,11 +2,11 @@
 
 import base64
 
-from langfuse import observe
-from langfuse.media import LangfuseMedia
-
 from conversation import ANSWER, PNG, QUESTION, chat, reading, said
+from langfuse.media import LangfuseMedia
 from standin import langfuse, traced
+
+from langfuse import observe
 
 
 def decorated():

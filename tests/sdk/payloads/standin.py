@@ -4,13 +4,15 @@ import json
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import ClassVar
+
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from langfuse import Langfuse
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 
 class Handler(BaseHTTPRequestHandler):
-    replies = []
+    replies: ClassVar[list] = []
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
