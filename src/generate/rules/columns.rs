@@ -246,6 +246,8 @@ fn to_source(readings: &[Reading<'_>], source: &Source) -> Vec<Column> {
     // All sources together have nearly every word: of them only quotations and links are asked.
     if *source != Source::Any {
         all.extend(claimed(readings, source, near));
+        let longest = Measure::LongestRun(source.clone());
+        all.push(column(readings, longest, near + 0.3, Some(Class::Fail)));
         all.extend(COPIED_RUNS.map(|length| {
             let copies = Measure::Copies(source.clone(), length);
             column(readings, copies, SIZE, None)

@@ -19,6 +19,7 @@ pub enum Helper {
     KeyWords,
     References,
     HasRun,
+    LongestRun,
     Plain,
     ShareSaid,
     Says,
@@ -40,7 +41,8 @@ impl Helper {
             Quotations => &[MinPassageWords, Words],
             Sentences => &[MinPassageWords, Words],
             RetrievedText | ToolResults | HasFailed => &[TextOf],
-            ContentWords => &[StopWords, Words],
+            ContentWords => &[StopWords, NumberWords, Words],
+            Numbers => &[NumberWords, Words],
             KeyWords => &[NumberWords, Words],
             References => &[TextOf, KeyWords],
             Says => &[Plain],
@@ -86,6 +88,7 @@ impl Helper {
             Self::KeyWords => KEY_WORDS.to_owned(),
             Self::References => REFERENCES.to_owned(),
             Self::HasRun => HAS_RUN.to_owned(),
+            Self::LongestRun => LONGEST_RUN.to_owned(),
             Self::Plain => PLAIN.to_owned(),
             Self::ShareSaid => SHARE_SAID.to_owned(),
             Self::Says => SAYS.to_owned(),
@@ -137,12 +140,18 @@ const WORDS: &str = r#"def words(text):
     return [word.lower() for word in re.findall(r"[^\W_]+", text)]"#;
 
 const CONTENT_WORDS: &str = r#"def content_words(text):
-    stop_words = set(words(STOP_WORDS))
-    return [word for word in words(text) if word not in stop_words]"#;
+    """The words that say something, with digits for number words."""
+    stop_words, digits = set(words(STOP_WORDS)), words(NUMBER_WORDS)
+    kept = [word for word in words(text) if word not in stop_words]
+    return [str(digits.index(word)) if word in digits else word for word in kept]"#;
 
 const NUMBERS: &str = r#"def numbers(text):
+    """The numbers, those from two on also where they are words."""
+    digits = words(NUMBER_WORDS)
+    named = [digits.index(word) for word in words(text) if word in digits]
     found = re.findall(r"[0-9]+(?:[.,][0-9]+)*", text)
-    return [number.replace(",", "") for number in found]"#;
+    written = [number.replace(",", "") for number in found]
+    return written + [str(number) for number in named if number > 1]"#;
 
 const NAMES: &str = r#"def names(text):
     found = re.findall(r"[a-z0-9,;] ([A-Z][a-z]+)", text)
@@ -160,6 +169,14 @@ const REFERENCES: &str = r#"def references(trace):
 
 const HAS_RUN: &str = r#"def has_run(whole, part):
     return f" {' '.join(part)} " in f" {' '.join(whole)} ""#;
+
+const LONGEST_RUN: &str = r#"def longest_run(part, whole):
+    """The longest run of words that both have."""
+    text, best = f" {' '.join(whole)} ", []
+    for end in range(1, len(part) + 1):
+        run = part[end - len(best) - 1 : end]
+        best = run if f" {' '.join(run)} " in text else best
+    return best"#;
 
 const SHARE_SAID: &str = r#"def share_said(reference, answer):
     return sum(word in answer for word in reference) / max(1, len(reference))"#;

@@ -64,6 +64,8 @@ pub enum Measure {
     Invented(Passage, Source),
     /// Whether the answer has so many words in a row from a source.
     Copies(Source, usize),
+    /// The share of the answer's key words that its longest run from a source has; undefined without any of either.
+    LongestRun(Source),
     /// The answer against the references in a field of the metadata; undefined without references.
     Reference(String, Match),
     /// Whether the answer is JSON of a format, one surrounding code fence allowed.
@@ -124,6 +126,7 @@ impl Measure {
     pub fn scale(&self) -> Scale {
         match self {
             Self::Share(..)
+            | Self::LongestRun(_)
             | Self::Variety
             | Self::Repetition
             | Self::Reference(_, Match::Best | Match::Covered) => Scale::Share,
@@ -167,7 +170,9 @@ impl Measure {
             Self::Constraints(_) => PAGE_LINES,
             Self::OtherLanguage => 37,
             Self::Reference(..) => 35,
-            Self::Share(Claim::Words, _) | Self::Invented(Passage::Quotation, _) => 33,
+            Self::Share(Claim::Words, _) | Self::Missing(Claim::Words, _) => 36,
+            Self::Invented(Passage::Quotation, _) => 33,
+            Self::LongestRun(_) => 36,
             Self::Share(..) | Self::Missing(..) | Self::Invented(..) | Self::SaysAny(_) => 28,
             Self::Format(Format::Fields(fields) | Format::ExactFields(fields)) => 21 + fields.len(),
             Self::Copies(..) => 25,
@@ -187,7 +192,8 @@ impl Measure {
             Self::Share(_, Source::Metadata(field))
             | Self::Missing(_, Source::Metadata(field))
             | Self::Invented(_, Source::Metadata(field))
-            | Self::Copies(Source::Metadata(field), _) => Some(field),
+            | Self::Copies(Source::Metadata(field), _)
+            | Self::LongestRun(Source::Metadata(field)) => Some(field),
             Self::Reference(field, _) => Some(field),
             _ => None,
         }
@@ -196,11 +202,12 @@ impl Measure {
     /// Where people would put the cut, for shares that have such a place.
     ///
     /// A faithful answer still adds some words of its own, so most is enough; of numbers, names and
-    /// references people expect all.
+    /// references people expect all, and one that is cut out of a source is a run of it as a whole.
     pub fn usual_cut(&self) -> Option<f64> {
         match self {
             Self::Share(Claim::Words, _) => Some(0.7),
-            Self::Share(..) | Self::Reference(_, Match::Best | Match::Covered) => Some(1.0),
+            Self::Share(..) | Self::LongestRun(_) => Some(1.0),
+            Self::Reference(_, Match::Best | Match::Covered) => Some(1.0),
             _ => None,
         }
     }
@@ -214,6 +221,10 @@ impl Measure {
             Self::Copies(source, length) => {
                 let copied = reading.sources.get(source).map(|source| source.copied);
                 Some(flag(copied.is_some_and(|copied| copied >= *length)))
+            }
+            Self::LongestRun(source) => {
+                let shared = reading.sources.get(source)?.shared?;
+                Some(shared as f64 / reading.key_words.len() as f64)
             }
             Self::Reference(field, how) => reference(reading, field, *how),
             Self::Format(format) => Some(flag(fits(format, reading.shape.as_ref()))),
@@ -263,34 +274,34 @@ fn looked_up<'r>(
     reading: &'r Reading<'_>,
     claim: Claim,
     source: &Source,
-) -> (Vec<&'r String>, &'r HashSet<String>) {
+) -> (&'r Vec<String>, &'r HashSet<String>) {
     static NOTHING: LazyLock<HashSet<String>> = LazyLock::new(HashSet::new);
     let material = reading.sources.get(source);
     let (claims, known) = match claim {
-        Claim::Words => (&reading.words, material.map(|material| &material.words)),
+        Claim::Words => (
+            &reading.content_words,
+            material.map(|material| &material.words),
+        ),
         Claim::Numbers => (&reading.numbers, material.map(|material| &material.numbers)),
         Claim::Names => (&reading.names, material.map(|material| &material.words)),
     };
-    let claims = claims
-        .iter()
-        .filter(|word| claim != Claim::Words || is_content(word));
-    (claims.collect(), known.unwrap_or(&NOTHING))
+    (claims, known.unwrap_or(&NOTHING))
 }
 
 fn share(reading: &Reading<'_>, claim: Claim, source: &Source) -> Option<f64> {
     let (claims, known) = looked_up(reading, claim, source);
-    let found = claims
+    let found = claims.iter().filter(|claim| known.contains(*claim)).count();
+    let mut telling = known
         .iter()
-        .filter(|claim| known.contains(**claim))
-        .count();
-    let comparable = !claims.is_empty() && !known.is_empty();
+        .filter(|word| claim != Claim::Words || is_content(word));
+    let comparable = !claims.is_empty() && telling.next().is_some();
     comparable.then(|| found as f64 / claims.len() as f64)
 }
 
 fn missing(reading: &Reading<'_>, claim: Claim, source: &Source) -> f64 {
     let (claims, known) = looked_up(reading, claim, source);
     let missing: HashSet<_> = claims
-        .into_iter()
+        .iter()
         .filter(|claim| !known.contains(*claim))
         .collect();
     missing.len() as f64

@@ -20,6 +20,7 @@ mod induce;
 mod json;
 mod language;
 mod measure;
+mod overlap;
 mod predicate;
 pub(super) mod python;
 mod reading;

@@ -8,7 +8,11 @@ use regex::Regex;
 use super::constraints::{self, Checked};
 use super::json::{self, Shape};
 use super::language::language;
-use super::text::{key_words, links, names, numbers, pattern, quotations, runs, text_of, words};
+use super::overlap::Runs;
+use super::text::{
+    in_digits, is_content, key_words, links, names, numbers, pattern, quotations, runs, text_of,
+    words,
+};
 use crate::domain::{ToolCall, Trace};
 
 /// An eval that reads these has learnt who answered or when, not whether the answer is good.
@@ -75,6 +79,7 @@ pub const REPEATED_RUN: usize = 3;
 
 /// A source's text, taken apart.
 pub struct Material {
+    /// As they are, and those that name numbers as digits too.
     pub words: HashSet<String>,
     pub numbers: HashSet<String>,
     pub links: HashSet<String>,
@@ -82,17 +87,29 @@ pub struct Material {
     pub said: String,
     /// The longest of [`COPIED_RUNS`] that the answer has from here; 0 if it has none.
     pub copied: usize,
+    /// The most [`key_words`] in a row that the answer has from here; `None` without any of either.
+    pub shared: Option<usize>,
+}
+
+/// The answer as sources are compared with it.
+struct Answer<'a> {
+    words: &'a [String],
+    key_words: Runs<'a>,
 }
 
 impl Material {
-    fn of(text: &str, answer: &[String]) -> Self {
+    fn of(text: &str, answer: &Answer<'_>) -> Self {
         let said = words(text);
         Self {
-            numbers: numbers(text).into_iter().collect(),
+            numbers: numbers(text, &said).into_iter().collect(),
             links: links(text).into_iter().collect(),
-            copied: longest_copied(answer, &said),
+            copied: longest_copied(answer.words, &said),
+            shared: answer.key_words.longest_in(&key_words(&said)),
             said: format!(" {} ", said.join(" ")),
-            words: said.into_iter().collect(),
+            words: said
+                .into_iter()
+                .flat_map(|word| [in_digits(&word), word])
+                .collect(),
         }
     }
 }
@@ -112,6 +129,8 @@ pub struct Reading<'a> {
     pub answer: &'a str,
     pub lower_answer: String,
     pub words: Vec<String>,
+    /// Without stop words, and with digits for words that name numbers.
+    pub content_words: Vec<String>,
     pub key_words: Vec<String>,
     pub numbers: Vec<String>,
     pub names: Vec<String>,
@@ -136,6 +155,8 @@ impl<'a> Reading<'a> {
     pub fn new(trace: &'a Trace) -> Self {
         let answer = trace.output_text.as_str();
         let (said, lower_answer) = (words(answer), answer.to_lowercase());
+        let key_words = key_words(&said);
+        let content = said.iter().filter(|word| is_content(word));
         Self {
             trace,
             answer,
@@ -145,10 +166,11 @@ impl<'a> Reading<'a> {
             links: links(answer),
             runs: runs(&said, REPEATED_RUN),
             languages: [trace.input_text.as_str(), answer].map(language),
-            sources: sources(trace, &said),
+            sources: sources(trace, &said, &key_words),
+            content_words: content.map(|word| in_digits(word)).collect(),
+            numbers: numbers(answer, &said),
             words: said,
-            key_words: key_words(answer),
-            numbers: numbers(answer),
+            key_words,
             names: names(answer),
             shape: json::shape_of_answer(answer),
             fenced: json::is_fenced(answer),
@@ -159,7 +181,11 @@ impl<'a> Reading<'a> {
 }
 
 /// The sources of a trace that hold words.
-fn sources(trace: &Trace, answer: &[String]) -> BTreeMap<Source, Material> {
+fn sources(trace: &Trace, words: &[String], key_words: &[String]) -> BTreeMap<Source, Material> {
+    let answer = Answer {
+        words,
+        key_words: Runs::of(key_words),
+    };
     let (retrieved, results) = (retrieved(trace), tool_results(trace));
     let turns = turns(trace, |role| role != "assistant");
     let all = [&trace.input_text, &turns, &retrieved, &results];
@@ -177,7 +203,7 @@ fn sources(trace: &Trace, answer: &[String]) -> BTreeMap<Source, Material> {
     texts.extend(fields(trace).map(|(name, text)| (Source::Metadata(name), text)));
     let materials = texts
         .into_iter()
-        .map(|(source, text)| (source, Material::of(&text, answer)));
+        .map(|(source, text)| (source, Material::of(&text, &answer)));
     materials
         .filter(|(_, material)| !material.words.is_empty())
         .collect()
@@ -226,7 +252,7 @@ fn references(trace: &Trace) -> BTreeMap<String, Vec<Vec<String>>> {
     let read = |(name, text): (String, String)| {
         let texts: Vec<_> = text
             .split('\n')
-            .map(key_words)
+            .map(|line| key_words(&words(line)))
             .filter(|text| !text.is_empty())
             .collect();
         (name, texts)

@@ -96,6 +96,7 @@ pub fn spoken(measure: &Measure) -> Spoken {
         Measure::Missing(claim, source) => relations::missing(*claim, source),
         Measure::Invented(passage, source) => relations::invented(*passage, source),
         Measure::Copies(source, length) => relations::copies(source, *length),
+        Measure::LongestRun(source) => relations::longest_run(source),
         Measure::Reference(field, how) => relations::reference(field, *how),
         Measure::Format(format) => format::json_format(format),
         Measure::Fenced => format::fenced(),

@@ -156,6 +156,7 @@ fn measures() -> Vec<Measure> {
             all.push(Measure::Invented(passage, source.clone()));
         }
         all.extend(COPIED_RUNS.map(|length| Measure::Copies(source.clone(), length)));
+        all.push(Measure::LongestRun(source));
     }
     let compared = [Match::Best, Match::Either, Match::Equal, Match::Covered];
     all.extend(compared.map(|how| Measure::Reference("refs".to_owned(), how)));

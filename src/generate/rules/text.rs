@@ -32,6 +32,10 @@ pub const NUMBER_WORDS: &str =
     "zero one two three four five six seven eight nine ten eleven twelve";
 
 static STOPPED: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.split(' ').collect());
+static NUMBERS: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
+    let words = NUMBER_WORDS.split(' ').enumerate();
+    words.map(|(number, word)| (word, number)).collect()
+});
 
 /// Compiles a pattern of this crate's own.
 pub fn pattern(text: &str) -> Regex {
@@ -50,11 +54,24 @@ pub fn is_content(word: &str) -> bool {
     !STOPPED.contains(word)
 }
 
-/// The numbers of `text`, without thousands separators.
-pub fn numbers(text: &str) -> Vec<String> {
-    NUMBER
-        .find_iter(text)
+/// The number that a word names.
+pub fn named_number(word: &str) -> Option<usize> {
+    NUMBERS.get(word).copied()
+}
+
+/// The word, as digits where it names a number.
+pub fn in_digits(word: &str) -> String {
+    named_number(word).map_or_else(|| word.to_owned(), |number| number.to_string())
+}
+
+/// The numbers of `text`, without thousands separators; in words from two on, for "one" mostly names no number.
+pub fn numbers(text: &str, words: &[String]) -> Vec<String> {
+    let named = words.iter().filter_map(|word| named_number(word));
+    let named = named.filter(|number| *number > 1);
+    let written = NUMBER.find_iter(text);
+    written
         .map(|number| number.as_str().replace(',', ""))
+        .chain(named.map(|number| number.to_string()))
         .collect()
 }
 
@@ -119,17 +136,11 @@ pub fn unclosed(text: &str) -> bool {
 }
 
 /// Words without articles, number words as digits: what two spellings of one answer share.
-pub fn key_words(text: &str) -> Vec<String> {
-    let kept = words(text)
-        .into_iter()
+pub fn key_words(words: &[String]) -> Vec<String> {
+    let kept = words
+        .iter()
         .filter(|word| !matches!(word.as_str(), "a" | "an" | "the"));
-    kept.map(|word| {
-        NUMBER_WORDS
-            .split(' ')
-            .position(|number| number == word)
-            .map_or(word, |digits| digits.to_string())
-    })
-    .collect()
+    kept.map(|word| in_digits(word)).collect()
 }
 
 /// Whether `part` occurs in `whole` as a run of words.

@@ -65,7 +65,7 @@ fn looked_up(claim: Claim) -> (&'static str, &'static str, &'static str, Vec<Hel
     match claim {
         Claim::Words => (
             "content_words",
-            "words",
+            "content_words",
             "words",
             vec![Helper::ContentWords],
         ),
@@ -189,6 +189,29 @@ pub fn copies(source: &Source, length: usize) -> Spoken {
             "copied = [run for run in said if run in known]".to_owned(),
         ],
         ..Spoken::new(value)
+    }
+}
+
+pub fn longest_run(source: &Source) -> Spoken {
+    let place = place(source);
+    let mut helpers = vec![Helper::KeyWords, Helper::LongestRun];
+    helpers.extend(place.helper);
+    let name = place.name;
+    let clause = move |amount: &str| format!("takes {amount} of its words in a row from {name}");
+    let subject = format!("{}_RUN", place.subject);
+    let reason =
+        format!("f\"{{share:.0%}} of its words are in a row in {name}: “{{' '.join(run):.60}}”\"");
+    Spoken {
+        helpers,
+        constants: place.constant.into_iter().collect(),
+        setup: vec![
+            "answer = key_words(trace[\"output_text\"])".to_owned(),
+            format!("known = key_words({})", place.expression),
+            "run = longest_run(answer, known)".to_owned(),
+            "share = len(run) / max(1, len(answer))".to_owned(),
+        ],
+        undefined: Some(("not answer or not known", "\"there is nothing to compare\"")),
+        ..Spoken::new(number("share", &subject, &reason, clause))
     }
 }
 

@@ -129,6 +129,7 @@ fn kinds() -> Vec<Measure> {
         Measure::Invented(Passage::Quotation, Source::Any),
         Measure::Invented(Passage::Link, Source::Any),
         Measure::Copies(Source::Retrieved, 10),
+        Measure::LongestRun(Source::Any),
         Measure::Reference("refs".to_owned(), Match::Best),
         Measure::Reference("refs".to_owned(), Match::Either),
         Measure::Reference("refs".to_owned(), Match::Covered),

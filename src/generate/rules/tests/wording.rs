@@ -106,6 +106,73 @@ fn words_copied_in_a_row_are_quoted() {
 }
 
 #[test]
+fn a_number_is_the_same_in_words_and_in_digits() {
+    let source =
+        json!({"tool_calls": [call("read", "Twelve men waited 3 hours in one room", None)]});
+    assert_reasons(
+        &Measure::Share(Claim::Words, Source::Tools),
+        &[
+            ("12 men", 1.0, "100% of its words are in the tools' results"),
+            (
+                "THREE women",
+                0.5,
+                "50% of its words are in the tools' results",
+            ),
+            (
+                "Eleven women",
+                0.0,
+                "0% of its words are in the tools' results, not “11, women”",
+            ),
+        ],
+        &source,
+    );
+    let none = "0 of its numbers are not in the tools' results";
+    assert_reasons(
+        &Measure::Missing(Claim::Numbers, Source::Tools),
+        &[
+            ("12 men, twelve of them, for three hours", 0.0, none),
+            ("One of them", 0.0, none),
+            (
+                "Two of 13",
+                2.0,
+                "its numbers “13, 2” are not in the tools' results",
+            ),
+        ],
+        &source,
+    );
+}
+
+#[test]
+fn the_longest_run_is_quoted_whatever_its_articles_and_numbers() {
+    let steps =
+        json!({"observations": retrieved(&json!(["The play has twelve angry men in a room."]))});
+    let longest = Measure::LongestRun(Source::Retrieved);
+    let whole = "100% of its words are in a row in the retrieved text: “12 angry men in room”";
+    assert_reasons(
+        &longest,
+        &[
+            ("12 angry men in the room", 1.0, whole),
+            (
+                "Twelve men, 12 angry",
+                0.5,
+                "50% of its words are in a row in the retrieved text: “12 angry”",
+            ),
+            (
+                "nobody",
+                0.0,
+                "0% of its words are in a row in the retrieved text: “”",
+            ),
+        ],
+        &steps,
+    );
+    for answer in ["", "the"] {
+        let trace = changed("", answer, steps.clone());
+        assert_eq!(longest.value(&Reading::new(&trace)), None);
+        assert_agrees(&single(longest.clone(), true, Class::Pass), &[trace]);
+    }
+}
+
+#[test]
 fn what_is_said_twice_is_quoted() {
     assert_reasons(
         &Measure::RepeatedSentences,
