@@ -51,6 +51,8 @@ pub struct Parts {
     pub llm: Option<llm::Client>,
     /// What evals are asking just now.
     pub underway: run::Underway,
+    /// Writes verified webhooks down.
+    pub recorder: ingest::Recorder,
     /// Bounds the spans that are taken in at once.
     pub intake: ingest::Intake,
     /// Numbers a team may want otherwise.
@@ -175,6 +177,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
     let (worker, cache_dir) = (config.worker.clone(), config.cache_dir.clone());
     let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&worker, &cache_dir)).await??;
     let db = Db::open(&config.database_url).await?;
+    let deliveries = Db::connect_promptly(&config.database_url).await?;
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
     let playground = playground(&config, address)?;
     let connected = connect(&config, playground.as_ref())?;
@@ -186,6 +189,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         sandbox,
         llm: llm.map(|llm| llm.until(stopping.clone())),
         underway: run::Underway::default(),
+        recorder: ingest::Recorder::start(deliveries),
         intake: ingest::Intake::default(),
         judge,
         settings: config.settings,

@@ -9,6 +9,7 @@ mod markup;
 mod outcome;
 mod session;
 mod text;
+mod time;
 mod trace;
 
 pub use eval::{Criterion, EvalSource};
@@ -19,4 +20,5 @@ pub use markup::escape_markup;
 pub use outcome::{ErrorKind, Outcome, RunError, TOO_DEEP, Verdict};
 pub use session::{Session, SessionError};
 pub use text::{head, one_line, tail};
+pub use time::utc;
 pub use trace::{Message, Observation, ToolCall, Trace, session_group};

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use chrono::DateTime;
 use serde_json::{Map, Value};
 use sqlx::{Any, Executor};
 
 use super::store::{self, Arrival, Source};
 use super::{normalise, otlp};
-use crate::domain::{Trace, WorkspaceId, sha256_hex};
+use crate::domain::{Trace, WorkspaceId, sha256_hex, utc};
 use crate::langfuse::{Api, OBSERVATIONS_MAX, TracePayload};
 use crate::store::{Db, now_ms};
 use crate::workspace::LangfuseConnection;
@@ -308,8 +307,7 @@ fn last_time_in(fields: &Map<String, Value>) -> Option<i64> {
 }
 
 fn millis(time: &Value) -> Option<i64> {
-    let time = DateTime::parse_from_rfc3339(time.as_str()?).ok()?;
-    Some(time.timestamp_millis())
+    Some(utc(time.as_str()?)?.timestamp_millis())
 }
 
 /// Whether Langfuse itself made this: its evaluators are traced in environments whose names start so,

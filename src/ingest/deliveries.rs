@@ -41,23 +41,37 @@ impl Deliveries<'_> {
     /// be handled now stays.
     pub async fn handle(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<HashSet<Work>> {
         let mut hints = HashSet::new();
+        let mut finished = Vec::new();
+        let done = self
+            .handle_all(is_stopping, &mut hints, &mut finished)
+            .await;
+        // Those before a failure are handled, too.
+        store::finish_deliveries(self.db, &self.workspace.id, &finished).await?;
+        done?;
+        // More may wait. Where some stay, the sweep is soon enough.
+        if finished.len() == DELIVERIES_AT_ONCE {
+            hints.insert(Work::HandleDeliveries);
+        }
+        Ok(hints)
+    }
+
+    async fn handle_all(
+        &self,
+        is_stopping: impl Fn() -> bool,
+        hints: &mut HashSet<Work>,
+        finished: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
         let mut found = HashMap::new();
-        let mut finished = 0;
         for delivery in store::pending_deliveries(self.db, &self.workspace.id).await? {
             if is_stopping() {
                 break;
             }
             if let Some(work) = self.handle_one(&delivery, &mut found).await? {
-                store::finish_delivery(self.db, &self.workspace.id, &delivery.id).await?;
+                finished.push(delivery.id);
                 hints.extend(work);
-                finished += 1;
             }
         }
-        // More may wait. Where some stay, the sweep is soon enough.
-        if finished == DELIVERIES_AT_ONCE {
-            hints.insert(Work::HandleDeliveries);
-        }
-        Ok(hints)
+        Ok(())
     }
 
     /// The work that may follow a delivery; `None` where it stays.

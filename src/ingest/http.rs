@@ -4,7 +4,7 @@ use chrono::Utc;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::store;
+use super::recorder::Delivery;
 use crate::app::App;
 use crate::body::{Body, json};
 use crate::domain::{WorkspaceId, sha256_hex};
@@ -32,9 +32,16 @@ pub async fn receive(
     if !delivery.is_object() {
         return Err(ApiError::Malformed("the body must be a JSON object".into()));
     }
-    let id = delivery_id(&delivery, &body);
-    if store::insert_delivery(&app.db, &workspace, &id, &delivery).await? {
-        app.jobs.push(&workspace, Work::HandleDeliveries).await;
+    let is_new = app.recorder.record(Delivery {
+        workspace: workspace.clone(),
+        id: delivery_id(&delivery, &body),
+        body: delivery.to_string(),
+    });
+    if is_new.await? {
+        // The answer does not wait for the hint.
+        let jobs = app.jobs.clone();
+        let pushed = async move { jobs.push(&workspace, Work::HandleDeliveries).await };
+        app.tasks.spawn(pushed);
     }
     Ok(StatusCode::ACCEPTED)
 }

@@ -15,6 +15,7 @@ mod normalise;
 mod otlp;
 mod poll;
 mod read;
+mod recorder;
 mod store;
 
 pub use deliveries::ATTEMPTS_MAX;
@@ -23,6 +24,7 @@ pub use job::{backfill_by_command, backfill_traces, handle_deliveries, noted, po
 pub use named::{last_of_session, read_trace};
 pub use normalise::normalise;
 pub use otlp::{Intake, assemble_traces, receive as receive_spans};
+pub use recorder::Recorder;
 
 #[cfg(test)]
 mod tests;

@@ -10,10 +10,10 @@ mod media;
 mod message;
 mod tools;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-use crate::domain::{Message, Observation, Trace};
+use crate::domain::{Message, Observation, Trace, utc};
 use crate::langfuse::{ObservationPayload, TracePayload};
 use conversation::{Said, conversation};
 use tools::Calls;
@@ -27,10 +27,8 @@ pub fn normalise(payload: &TracePayload) -> Trace {
     let steps = in_start_order(&payload.observations);
     let said = conversation(payload, &steps);
     let calls = Calls::of(&said, &steps);
-    let first_start = steps
-        .iter()
-        .find_map(|step| utc(step.start_time.as_deref()));
-    let timestamp = utc(payload.timestamp.as_deref()).or(first_start);
+    let first_start = steps.iter().find_map(|step| at(&step.start_time));
+    let timestamp = at(&payload.timestamp).or(first_start);
     Trace {
         id: payload.id.clone(),
         name: payload.name.clone(),
@@ -55,9 +53,7 @@ pub fn normalise(payload: &TracePayload) -> Trace {
 /// Steps that start together, or at a time that cannot be read, stay as the source orders them.
 fn in_start_order(observations: &[ObservationPayload]) -> Vec<&ObservationPayload> {
     let mut steps: Vec<&ObservationPayload> = observations.iter().collect();
-    steps.sort_by_cached_key(|step| {
-        utc(step.start_time.as_deref()).unwrap_or(DateTime::<Utc>::MAX_UTC)
-    });
+    steps.sort_by_cached_key(|step| at(&step.start_time).unwrap_or(DateTime::<Utc>::MAX_UTC));
     steps
 }
 
@@ -127,7 +123,7 @@ fn messages(said: &[Said], calls: &Calls) -> Vec<Message> {
 }
 
 fn observation(step: &ObservationPayload) -> Observation {
-    let time = |text: &Option<String>| utc(text.as_deref()).map(rfc3339);
+    let time = |text: &Option<String>| at(text).map(rfc3339);
     Observation {
         id: step.id.clone(),
         parent_id: step.parent_id.clone(),
@@ -146,14 +142,8 @@ fn observation(step: &ObservationPayload) -> Observation {
 }
 
 fn latency_ms(steps: &[&ObservationPayload]) -> Option<f64> {
-    let start = steps
-        .iter()
-        .filter_map(|step| utc(step.start_time.as_deref()))
-        .min()?;
-    let end = steps
-        .iter()
-        .filter_map(|step| utc(step.end_time.as_deref()))
-        .max()?;
+    let start = steps.iter().filter_map(|step| at(&step.start_time)).min()?;
+    let end = steps.iter().filter_map(|step| at(&step.end_time)).max()?;
     let micros = (end - start).num_microseconds()?;
     (micros >= 0).then_some(micros as f64 / 1e3)
 }
@@ -166,16 +156,8 @@ fn total_cost(steps: &[&ObservationPayload]) -> Option<f64> {
         .reduce(|sum, cost| sum + cost)
 }
 
-/// Reads RFC 3339, and the same without a zone, which is then UTC.
-fn utc(text: Option<&str>) -> Option<DateTime<Utc>> {
-    let text = text?.trim();
-    let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let bare = || {
-        let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
-        let read = |form| NaiveDateTime::parse_from_str(text, form).ok();
-        forms.into_iter().find_map(read).map(|time| time.and_utc())
-    };
-    zoned.ok().or_else(bare)
+fn at(text: &Option<String>) -> Option<DateTime<Utc>> {
+    utc(text.as_deref()?)
 }
 
 fn rfc3339(time: DateTime<Utc>) -> String {

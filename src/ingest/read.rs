@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::arrive::{self, Seen};
 use super::{gone, store};
 use crate::domain::WorkspaceId;
-use crate::langfuse::{self, Api, Client, Page, Window};
+use crate::langfuse::{Api, Client, Page, Window};
 use crate::store::Db;
 
 /// Not divided any further.
@@ -150,7 +150,8 @@ impl Reader<'_> {
         let detail = match self.client.trace(id).await {
             Ok(Some(detail)) => detail,
             Ok(None) => return Ok(false),
-            Err(error @ langfuse::Error::TooLarge { .. }) => {
+            // Others are read all the same. That the route has gone is another matter.
+            Err(error) if error.concerns_this_request_only() && !error.is_missing() => {
                 tracing::warn!(trace.id = id, %error, "a trace is left out");
                 return Ok(false);
             }

@@ -1,8 +1,8 @@
 use std::collections::HashSet;
 
-use serde_json::Value;
-use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{Any, AssertSqlSafe, Executor, QueryBuilder, Row, Transaction};
 
+use super::recorder::Delivery;
 use crate::domain::{Trace, WorkspaceId, sha256_hex};
 use crate::store::{Db, now_ms};
 
@@ -29,20 +29,18 @@ pub async fn begin_alone(
 
 /// Records a verified delivery; says whether it was new.
 pub async fn insert_delivery(
-    db: &Db,
-    workspace: &WorkspaceId,
-    id: &str,
-    body: &Value,
+    db: impl Executor<'_, Database = Any>,
+    delivery: &Delivery,
 ) -> sqlx::Result<bool> {
     let inserted = sqlx::query(
         "insert into deliveries (workspace_id, id, body, received_at_ms) values ($1, $2, $3, $4)
          on conflict (workspace_id, id) do nothing",
     )
-    .bind(workspace.as_str())
-    .bind(id)
-    .bind(body.to_string())
+    .bind(delivery.workspace.as_str())
+    .bind(&delivery.id)
+    .bind(&delivery.body)
     .bind(now_ms())
-    .execute(db.pool())
+    .execute(db)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
@@ -81,15 +79,25 @@ pub async fn pending_deliveries(
     rows.iter().map(read).collect()
 }
 
-/// Marks a delivery as handled.
-pub async fn finish_delivery(db: &Db, workspace: &WorkspaceId, id: &str) -> sqlx::Result<()> {
-    sqlx::query("update deliveries set handled_at_ms = $1 where workspace_id = $2 and id = $3")
-        .bind(now_ms())
-        .bind(workspace.as_str())
-        .bind(id)
-        .execute(db.pool())
-        .await
-        .map(drop)
+/// Marks deliveries as handled, in one statement.
+pub async fn finish_deliveries(
+    db: &Db,
+    workspace: &WorkspaceId,
+    ids: &[String],
+) -> sqlx::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::<Any>::new("update deliveries set handled_at_ms = ");
+    query.push_bind(now_ms());
+    query
+        .push(" where workspace_id = ")
+        .push_bind(workspace.as_str());
+    let mut listed = query.push(" and id in (").separated(", ");
+    for id in ids {
+        listed.push_bind(id);
+    }
+    query.push(")").build().execute(db.pool()).await.map(drop)
 }
 
 /// Counts a try at a delivery that has to wait.

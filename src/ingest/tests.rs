@@ -10,6 +10,7 @@ use sqlx::Row;
 use super::deliveries::{ATTEMPTS_MAX, Deliveries};
 use super::poll::Poll;
 use super::read::Reader;
+use super::recorder::Delivery;
 use super::{arrive, store};
 use crate::clock::Turned;
 use crate::domain::Trace;
@@ -102,7 +103,12 @@ impl World {
     }
 
     async fn deliver(&self, id: &str, body: Value) {
-        let stored = store::insert_delivery(&self.db, &self.workspace.id, id, &body).await;
+        let delivery = Delivery {
+            workspace: self.workspace.id.clone(),
+            id: id.to_owned(),
+            body: body.to_string(),
+        };
+        let stored = store::insert_delivery(self.db.pool(), &delivery).await;
         assert!(stored.expect("it is stored"));
     }
 

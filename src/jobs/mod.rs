@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use apalis::prelude::*;
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteSynchronous;
 
 use crate::domain::WorkspaceId;
 use crate::store;
@@ -101,6 +102,9 @@ impl Jobs {
         let (queue, wakes) = if database_url.starts_with("sqlite") {
             let url = store::prepared(database_url)?;
             let (pool, wakes) = apalis_sqlite::SqliteStorage::connect_with_callback(&url)?;
+            // Each commit of a hint would otherwise wait for the disk, and everything else for it.
+            let options = pool.connect_options().as_ref().clone();
+            pool.set_connect_options(options.synchronous(SqliteSynchronous::Normal));
             // Not `setup`, which would also turn off SQLite's `synchronous`.
             apalis_sqlite::SqliteStorage::migrations()
                 .run(&pool)

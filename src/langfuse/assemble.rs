@@ -1,6 +1,8 @@
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::TracePayload;
+use crate::domain::utc;
 
 /// What an OTLP span can say of its trace's own fields, where they are not its root's.
 const OF_THE_TRACE: [(&str, &str); 2] = [("traceInput", "input"), ("traceOutput", "output")];
@@ -94,13 +96,10 @@ fn root_of(observations: &[Map<String, Value>]) -> Option<&Map<String, Value>> {
         _ => filled(o, "parentObservationId").is_none(),
     };
     observations.iter().min_by_key(|observation| {
-        let text = |key: &str| {
-            observation
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        (!is_root(observation), text("startTime"), text("id"))
+        let text = |key: &str| observation.get(key).and_then(Value::as_str);
+        let start = text("startTime").and_then(utc);
+        let start = start.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        (!is_root(observation), start, text("id"))
     })
 }
 

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,6 +34,10 @@ const REFUSALS_MAX: usize = 5;
 const API_HOLDS: Duration = Duration::from_hours(24);
 /// Score configs asked for at once: Langfuse's largest page.
 const CONFIGS_PAGE: usize = 100;
+/// Pages looked through for a name.
+pub(super) const PAGES_MAX: u64 = 50;
+/// Redirects that are followed one after the other.
+const REDIRECTS_MAX: usize = 5;
 
 /// One project of one Langfuse, by its API keys; cheap to clone.
 #[derive(Clone)]
@@ -114,7 +118,7 @@ impl Client {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        // A redirect turns a POST into a GET, so a wrong address is to be said, not followed.
+        // Those that can be followed safely are (see `redirected`).
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -263,7 +267,7 @@ impl Client {
     }
 
     async fn has_score_config(&self, name: &str) -> Result<bool> {
-        for page in 1.. {
+        for page in 1..=PAGES_MAX {
             let query = [
                 ("page", page.to_string()),
                 ("limit", CONFIGS_PAGE.to_string()),
@@ -275,7 +279,7 @@ impl Client {
             if configs.iter().any(|config| config["name"] == name) {
                 return Ok(true);
             }
-            if configs.len() < CONFIGS_PAGE {
+            if is_last_page(page, configs.len(), &answer["meta"]) {
                 break;
             }
         }
@@ -290,6 +294,15 @@ impl Client {
     ) -> Result<T> {
         let request = self.request(Method::GET, path).query(query);
         self.answer(what, Resource::of_path(path), request).await
+    }
+
+    pub(super) async fn get_by_id<T: for<'de> Deserialize<'de>>(
+        &self,
+        what: &'static str,
+        path: &[&str],
+    ) -> Result<T> {
+        let request = self.request_to(Method::GET, path);
+        self.answer(what, Resource::of_path(path[0]), request).await
     }
 
     pub(super) async fn post<T: for<'de> Deserialize<'de>>(
@@ -328,15 +341,35 @@ impl Client {
             .basic_auth(&self.public_key, Some(self.secret_key.expose_secret()))
     }
 
+    /// What the answer holds; null where it is empty, as that to a write may be.
     async fn answer<T: for<'de> Deserialize<'de>>(
         &self,
         what: &'static str,
         resource: Option<Resource>,
         request: RequestBuilder,
     ) -> Result<T> {
-        let (status, body) = self.sent(what, resource, request).await?;
-        let (value, _) = lenient::parse(&body).map_err(|_| Error::NotLangfuse { what, status })?;
+        let (status, body) = match self.sent(what, resource, request).await {
+            Err(Error::NotLangfuse { what, status }) if status >= 400 && self.is_there().await => {
+                return Err(Error::Refused { what, status });
+            }
+            sent => sent?,
+        };
+        let text = match body.trim_ascii() {
+            b"" => b"null",
+            text => text,
+        };
+        let (value, _) = lenient::parse(text).map_err(|_| Error::NotLangfuse { what, status })?;
         serde_json::from_value(value).map_err(|_| Error::NotLangfuse { what, status })
+    }
+
+    /// Whether Langfuse is at the address although it refused something in other words than its own: a
+    /// proxy before it may have, and other servers with its API have other words.
+    async fn is_there(&self) -> bool {
+        let request = self.request(Method::GET, "projects");
+        let resource = Resource::of_path("projects");
+        let sent = self.sent("name the project", resource, request).await;
+        let projects = sent.ok().and_then(|(_, body)| lenient::parse(&body).ok());
+        projects.is_some_and(|(projects, _)| projects["data"].is_array())
     }
 
     /// Sends a request once there is room for it. One that is refused as too many (429), of which
@@ -362,6 +395,23 @@ impl Client {
         }
     }
 
+    async fn followed(&self, request: RequestBuilder) -> reqwest::Result<Response> {
+        let mut request = request.build()?;
+        let mut left = REDIRECTS_MAX;
+        loop {
+            let again = request.try_clone().expect("its body is in memory");
+            let response = self.http.execute(request).await?;
+            match redirected(&again, &response) {
+                Some(url) if left > 0 => {
+                    left -= 1;
+                    request = again;
+                    *request.url_mut() = url;
+                }
+                _ => return Ok(response),
+            }
+        }
+    }
+
     async fn send(
         &self,
         what: &'static str,
@@ -372,7 +422,7 @@ impl Client {
             let spent = self.budget.spend(resource, self.priority).await;
             spent.map_err(|retry_after| Error::Exhausted { retry_after })?;
         }
-        let sent = request.send().await;
+        let sent = self.followed(request).await;
         let mut response = sent.map_err(|error| Error::of_transport(what, error))?;
         let status = response.status();
         if let Some(resource) = resource {
@@ -387,6 +437,32 @@ impl Client {
         }
         Ok((status.as_u16(), body))
     }
+}
+
+/// Where a redirect leads that can be followed: the same host, so that nobody else is given the keys, and not so that
+/// a POST would become a GET.
+fn redirected(request: &Request, response: &Response) -> Option<Url> {
+    let keeps_method = match response.status() {
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => request.method() == Method::GET,
+        _ => false,
+    };
+    let to = response.headers().get(LOCATION)?.to_str().ok()?;
+    let (from, to) = (request.url(), request.url().join(to).ok()?);
+    let is_same = from.scheme() == to.scheme() && from.port() == to.port();
+    let is_safer = from.scheme() == "http" && to.scheme() == "https";
+    let is_ours = from.host() == to.host() && (is_same || is_safer);
+    (keeps_method && is_ours).then_some(to)
+}
+
+/// Whether a page by number is the last: by the totals, else because nothing is on it. A server may give fewer on a
+/// page than it was asked for.
+pub(super) fn is_last_page(page: u64, items: usize, meta: &Value) -> bool {
+    let pages = match &meta["totalPages"] {
+        Value::String(text) => text.parse().ok(),
+        number => number.as_f64(),
+    };
+    items == 0 || pages.is_some_and(|pages| page as f64 >= pages)
 }
 
 /// The answer's body, if it is not too large; a larger one is left unread.

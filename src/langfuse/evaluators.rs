@@ -1,12 +1,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::client::{PAGES_MAX, is_last_page};
 use super::{Client, Error};
 
 /// Langfuse's largest page.
 const PAGE: usize = 100;
-/// Pages looked through for a name.
-const PAGES_MAX: usize = 50;
 
 /// Which of Langfuse's APIs for evaluators the server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +116,7 @@ impl Client {
             cursor = page.meta["cursor"].as_str().map(str::to_owned);
             let is_last = match api {
                 EvaluatorApi::V2 => cursor.is_none(),
-                EvaluatorApi::Unstable => page.data.len() < PAGE,
+                EvaluatorApi::Unstable => is_last_page(number, page.data.len(), &page.meta),
             };
             if is_last {
                 break;

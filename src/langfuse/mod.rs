@@ -29,4 +29,6 @@ pub use reading::{OBSERVATIONS_MAX, Page, TRACES_MAX, Window};
 pub use score::{Score, ScoreType, ScoreValue};
 
 #[cfg(test)]
+mod elsewhere_tests;
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::client::is_last_page;
 use super::{Api, Client, Error};
 use crate::domain::lenient;
 
@@ -69,7 +70,7 @@ type Query = Vec<(&'static str, String)>;
 struct Answer {
     data: Vec<Value>,
     #[serde(default)]
-    meta: Map<String, Value>,
+    meta: Value,
 }
 
 impl Client {
@@ -146,8 +147,7 @@ impl Client {
             }
         }
         let answer: Answer = self.get("list traces", "traces", &query).await?;
-        let pages = answer.meta.get("totalPages").and_then(Value::as_u64);
-        let is_last = answer.data.is_empty() || pages.is_some_and(|pages| number >= pages);
+        let is_last = is_last_page(number, answer.data.len(), &answer.meta);
         Ok(Page {
             items: objects(answer.data),
             next: (!is_last).then(|| (number + 1).to_string()),
@@ -156,13 +156,14 @@ impl Client {
 
     /// v3: a trace with all it has; `None` where Langfuse does not have it, or not yet.
     pub async fn trace(&self, trace_id: &str) -> Result<Option<Map<String, Value>>, Error> {
-        let path = format!("traces/{trace_id}");
-        // A slash or a dot in an id would name another route.
-        if trace_id.is_empty() || trace_id.contains('/') || trace_id.starts_with('.') {
+        // These name no segment of an address.
+        if ["", ".", ".."].contains(&trace_id) {
             return Ok(None);
         }
-        match self.get("read a trace", &path, &[]).await {
-            Ok(trace) => Ok(Some(trace)),
+        let path = ["traces", trace_id];
+        match self.get_by_id::<Map<_, _>>("read a trace", &path).await {
+            // What reads an escaped slash as a slash answers for another route.
+            Ok(trace) => Ok(Some(trace).filter(|trace| trace.get("id") == Some(&trace_id.into()))),
             Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -227,7 +228,7 @@ impl Client {
         if self.learn_cut_keys(&answer.data) {
             answer = self.observations_once(query, cursor, limit, fields).await?;
         }
-        let next = answer.meta.get("cursor").and_then(Value::as_str);
+        let next = answer.meta["cursor"].as_str();
         // A cursor that leads back to itself would never end.
         let next = next.filter(|next| !next.is_empty() && Some(*next) != cursor);
         let next = next.map(str::to_owned);

@@ -6,7 +6,7 @@ mod sessions;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Once;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use sqlx::any::AnyPoolOptions;
@@ -20,6 +20,19 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Connections to keep: SQLite has one writer whatever their number, and readers beside it.
 const CONNECTIONS: u32 = 8;
+/// For each connection to an embedded database: a commit survives the process, and a busy writer is waited for.
+const SHARED: [&str; 2] = ["pragma synchronous = normal", "pragma busy_timeout = 20000"];
+/// For one that does not wait by itself (see [`Db::begin_promptly`]) and leaves checkpoints to the others.
+const PROMPT: [&str; 3] = [
+    "pragma synchronous = normal",
+    "pragma busy_timeout = 0",
+    "pragma wal_autocheckpoint = 0",
+];
+/// How often such a connection looks whether the writer is free. SQLite's own wait looks after growing pauses, of
+/// 100 ms at last.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// A writer that is busy for longer is an error, for either kind.
+const BUSY_MAX: Duration = Duration::from_secs(20);
 
 /// The pool and what differs between the two databases.
 #[derive(Clone, Debug)]
@@ -44,19 +57,34 @@ impl Db {
 
     /// Connects without applying migrations.
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
+        let db = Self::connect_with(url, CONNECTIONS, &SHARED).await?;
+        if db.embedded {
+            sqlx::query("pragma journal_mode = wal")
+                .execute(&db.pool)
+                .await?;
+        }
+        Ok(db)
+    }
+
+    /// A connection of its own for short writes that a sender waits for, by [`Db::begin_promptly`].
+    pub async fn connect_promptly(url: &str) -> anyhow::Result<Self> {
+        Self::connect_with(url, 1, &PROMPT).await
+    }
+
+    async fn connect_with(
+        url: &str,
+        connections: u32,
+        pragmas: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
         install_drivers();
         let embedded = url.starts_with("sqlite");
+        let pragmas = if embedded { pragmas } else { &[] };
         let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(connections)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if embedded {
-                        sqlx::query("pragma synchronous = normal")
-                            .execute(&mut *connection)
-                            .await?;
-                        sqlx::query("pragma busy_timeout = 20000")
-                            .execute(&mut *connection)
-                            .await?;
+                    for pragma in pragmas {
+                        sqlx::query(*pragma).execute(&mut *connection).await?;
                     }
                     Ok(())
                 })
@@ -64,11 +92,6 @@ impl Db {
             .connect(&prepared(url)?)
             .await
             .with_context(|| format!("cannot open the database {}", without_password(url)))?;
-        if embedded {
-            sqlx::query("pragma journal_mode = wal")
-                .execute(&pool)
-                .await?;
-        }
         Ok(Self { pool, embedded })
     }
 
@@ -110,6 +133,19 @@ impl Db {
         }
     }
 
+    /// The same on a connection that was made for it: SQLite's writer is waited for by looking often.
+    pub async fn begin_promptly(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        let since = Instant::now();
+        loop {
+            match self.begin().await {
+                Err(error) if is_busy(&error) && since.elapsed() < BUSY_MAX => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> sqlx::Result<()> {
         sqlx::query("select 1").execute(&self.pool).await.map(drop)
@@ -123,6 +159,14 @@ pub fn migrator() -> Migrator {
         migrations: MIGRATIONS.migrations.clone(),
         ..Migrator::DEFAULT
     }
+}
+
+/// Whether another connection writes to SQLite just now; its extended codes have this one in the lowest byte.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const BUSY: i32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == BUSY)
 }
 
 fn install_drivers() {

@@ -1,4 +1,7 @@
-"""Uses the stand-in for Langfuse as the official SDK uses Langfuse. Says what went wrong, or nothing."""
+"""Uses the stand-in for Langfuse as the official SDK uses Langfuse. Says what went wrong, or nothing.
+
+With a second argument, `seen`: prints what it sees as JSON, as langfuse_sdk.mjs does.
+"""
 
 import json
 import sys
@@ -30,7 +33,7 @@ def keys(host, langfuse):
     raise AssertionError("a wrong key was let in")
 
 
-def observations(langfuse):
+def every_observation(langfuse, **fields):
     found, cursor = [], None
     while True:
         page = langfuse.api.observations.get_many(
@@ -39,11 +42,16 @@ def observations(langfuse):
             cursor=cursor,
             from_start_time=START,
             to_start_time=START + timedelta(minutes=1),
+            **fields,
         )
         found += page.data
         cursor = page.meta.cursor
         if cursor is None:
-            break
+            return found
+
+
+def observations(langfuse):
+    found = every_observation(langfuse)
     equal(len(found), 10, "observations")
     equal(len({row.id for row in found}), 10, "different observations")
     roots = [row for row in found if row.is_root_observation]
@@ -100,9 +108,38 @@ def scores(langfuse):
     equal([s.name for s in langfuse.api.trace.get("t1").scores], ["cites", "human"], "on the trace")
 
 
+def seen(api, observations):
+    traces = api.trace.list(limit=2, page=2, order_by="timestamp.asc", from_timestamp=START)
+    trace = api.trace.get("t1")
+    return {
+        "projects": [project.name for project in api.projects.get().data],
+        "observations": [
+            [
+                row.id, row.trace_id, row.type, row.name, row.trace_name, row.is_root_observation, row.input, row.output,
+                row.latency, row.metadata, row.tags, row.user_id, row.start_time.timestamp(), row.end_time.timestamp(),
+            ]
+            for row in observations
+        ],
+        "traces": [[row.id for row in traces.data], traces.meta.total_items, traces.meta.total_pages],
+        "trace": [
+            trace.input, trace.output, trace.metadata, trace.tags, trace.user_id, trace.latency, trace.timestamp.timestamp(),
+        ],
+        "steps": [[step.id, step.type, step.model, step.input, step.output] for step in trace.observations],
+        "configs": [[config.name, config.data_type] for config in api.score_configs.get(limit=10).data],
+        "scores": [
+            [score.id, score.trace_id, score.name, score.value, getattr(score, "string_value", None)]
+            for score in api.scores.get_many(limit=10).data
+        ],
+        "scores_v3": [[score.id, score.name, score.value] for score in api.scores_v3.get_many_v3(limit=10).data],
+    }
+
+
 def main():
     host = sys.argv[1]
     langfuse = client(host)
+    if sys.argv[2:] == ["seen"]:
+        print(json.dumps(seen(langfuse.api, every_observation(langfuse, expand_metadata="long"))))
+        return
     keys(host, langfuse)
     observations(langfuse)
     traces(langfuse)

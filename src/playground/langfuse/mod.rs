@@ -219,4 +219,7 @@ impl Langfuse {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/openapi/mod.rs"]
+mod openapi;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -1,6 +1,8 @@
 //! What the tests share: databases, ports, folders.
 
 pub mod logs;
+#[path = "../../openapi/mod.rs"]
+pub mod openapi;
 pub mod postgres;
 pub mod process;
 pub mod signed;

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::openapi::{Watch, watched};
 use super::{Database, cache_folder, example_lines, free_address, iofold};
 
 /// Signs webhooks of every stage.
@@ -41,6 +42,7 @@ pub struct Stage {
     pub stand_ins: SocketAddr,
     settings: Vec<(String, String)>,
     _folder: TempDir,
+    _watch: Watch,
 }
 
 /// A service that runs in this process.
@@ -137,6 +139,7 @@ impl Stage {
         })
         .expect("the stand-ins open");
         let served = axum::Router::new().nest("/playground", router(playground.clone()));
+        let (served, watch) = watched(served, true);
         tokio::spawn(axum::serve(listener, served).into_future());
         let quick = [
             ("IOFOLD_CARDS_PER_HOUR", "100000"),
@@ -154,6 +157,7 @@ impl Stage {
                 .collect(),
             stand_ins,
             _folder: folder,
+            _watch: watch,
         }
     }
 
