@@ -113,6 +113,8 @@ async fn main() {
     let url = format!("http://{address}");
     let mut service = Service::start(environment, url.clone()).await;
     let traffic = tokio::spawn(traffic(langfuse.clone()));
+    let idle = Arc::new(Mutex::new(Vec::new()));
+    let asking = tokio::spawn(ask_for_nothing(format!("{url}/healthz"), idle.clone()));
     let seen = Arc::new(Mutex::new(Seen::default()));
     let deliveries = tokio::spawn(deliver(
         url,
@@ -126,8 +128,14 @@ async fn main() {
     let ready = Instant::now();
     deliveries.await.expect("it does not panic");
     traffic.abort();
+    asking.abort();
     drop(service);
     report(&database, &seen, killed..ready).await;
+    let idle = std::mem::take(&mut *idle.lock().expect("nobody panics"));
+    let [p50, p99, most] = in_ms(idle);
+    println!(
+        "/healthz, which asks for nothing, meanwhile: p50 {p50:.1}, p99 {p99:.1}, most {most:.1} ms"
+    );
 }
 
 async fn stand_in() -> (Langfuse, String) {
@@ -231,6 +239,28 @@ async fn delivered(
     seen.lock().expect("nobody panics").given_up += 1;
 }
 
+/// What the machine takes for the least there is, fifty times a second.
+async fn ask_for_nothing(url: String, took: Arc<Mutex<Vec<Duration>>>) {
+    let http = reqwest::Client::new();
+    let mut pause = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        pause.tick().await;
+        let began = Instant::now();
+        if http.get(&url).send().await.is_ok() {
+            took.lock().expect("nobody panics").push(began.elapsed());
+        }
+    }
+}
+
+/// The median, the 99th percentile and the most, in milliseconds.
+fn in_ms(mut took: Vec<Duration>) -> [f64; 3] {
+    took.sort();
+    [0.5, 0.99, 1.0].map(|share| {
+        let place = (took.len().saturating_sub(1) as f64 * share) as usize;
+        took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1e3)
+    })
+}
+
 async fn report(database: &str, seen: &Mutex<Seen>, restart: Range<Instant>) {
     let db = Db::connect(database).await.expect("it opens");
     let rows = sqlx::query("select id from deliveries")
@@ -249,30 +279,23 @@ async fn report(database: &str, seen: &Mutex<Seen>, restart: Range<Instant>) {
         .answers
         .iter()
         .filter(|(began, took)| !waited(*began, *took));
-    let mut took: Vec<Duration> = answers.map(|(_, took)| *took).collect();
-    took.sort();
-    let at = |share: f64| {
-        let place = (took.len().saturating_sub(1) as f64 * share) as usize;
-        took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1e3)
-    };
+    let took: Vec<Duration> = answers.map(|(_, took)| *took).collect();
+    let waited = seen.answers.len() - took.len();
+    let [p50, p99, most] = in_ms(took);
     let lost = seen.acknowledged.difference(&stored).count();
     println!(
         "| deliveries acknowledged | p50, ms | p99, ms | most, ms | refused while it was down | given up | lost |"
     );
     println!("|---|---|---|---|---|---|---|");
     println!(
-        "| {} | {:.1} | {:.1} | {:.1} | {} | {} | {lost} |",
+        "| {} | {p50:.1} | {p99:.1} | {most:.1} | {} | {} | {lost} |",
         seen.acknowledged.len(),
-        at(0.5),
-        at(0.99),
-        at(1.0),
         seen.failures,
         seen.given_up,
     );
     let start = restart.end - restart.start;
     println!(
-        "\nWithout the {} that came while it was killed and started again, which took {:.1} s.",
-        seen.answers.len() - took.len(),
+        "\nWithout the {waited} that came while it was killed and started again, which took {:.1} s.",
         start.as_secs_f64()
     );
     println!("Traces that the poller and the deliveries brought meanwhile: {traces}");

@@ -16,6 +16,9 @@ use crate::workspace::LangfuseConnection;
 /// The traces that observations were seen of, and whether any of those was new or had changed.
 pub type Seen = BTreeMap<String, bool>;
 
+/// Observations that are stored before SQLite's writer is given back to those who wait for it.
+const ROWS_AT_ONCE: usize = 5;
+
 /// Stores observations, and reopens the traces of those that have changed: should the process end
 /// before they are put together again, the next look still finds them open.
 ///
@@ -37,19 +40,18 @@ pub async fn keep_observations(
         .iter()
         .filter(|row| !known.contains(&row.key()))
         .collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let mut transaction = store::begin_alone(db, workspace).await?;
-    for row in changed {
-        let Row { trace, id, payload } = row;
-        let (db, source) = (&mut *transaction, Source::Langfuse);
-        if store::upsert_observation(db, workspace, trace, id, payload, source).await? {
-            store::reopen_trace(&mut *transaction, workspace, trace).await?;
-            seen.insert((*trace).to_owned(), true);
+    for some in changed.chunks(ROWS_AT_ONCE) {
+        let mut transaction = store::begin_alone(db, workspace).await?;
+        for Row { trace, id, payload } in some {
+            let (db, source) = (&mut *transaction, Source::Langfuse);
+            if store::upsert_observation(db, workspace, trace, id, payload, source).await? {
+                store::reopen_trace(&mut *transaction, workspace, trace).await?;
+                seen.insert((*trace).to_owned(), true);
+            }
         }
+        transaction.commit().await?;
     }
-    transaction.commit().await
+    Ok(())
 }
 
 /// An observation on its way into its row.

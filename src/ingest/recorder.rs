@@ -1,4 +1,4 @@
-//! Deliveries come in and are written down together with others that come meanwhile: one transaction, one wait
+//! Deliveries come in and are written down together with others that come meanwhile: one statement, one wait
 //! for the database's writer. Nobody hears that a delivery is recorded before it is committed.
 
 use anyhow::Context;
@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::store;
 use crate::domain::WorkspaceId;
-use crate::store::Db;
+use crate::store::{Db, promptly};
 
-/// The most that are recorded in one transaction: others wait for it, too.
+/// The most that are recorded at once: other writers wait for it.
 const TOGETHER_MAX: usize = 64;
 
 /// A verified delivery.
@@ -88,13 +88,81 @@ impl Waiting {
     }
 }
 
-/// Records all of them or none; says of each whether it was new.
+/// Records all of them or none; says of each whether it was new. One that comes twice is new once.
 async fn insert(db: &Db, deliveries: &[&Delivery]) -> Result<Vec<bool>, Error> {
-    let mut transaction = db.begin_promptly().await?;
-    let mut new = Vec::new();
-    for delivery in deliveries {
-        new.push(store::insert_delivery(&mut *transaction, delivery).await?);
+    let mut new = promptly(|| store::insert_deliveries(db, deliveries)).await?;
+    let key = |delivery: &&Delivery| (delivery.workspace.to_string(), delivery.id.clone());
+    let is_new = deliveries.iter().map(|delivery| new.remove(&key(delivery)));
+    Ok(is_new.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::Row;
+
+    use super::*;
+
+    /// A recorder, and the same database by other connections.
+    async fn recorder(folder: &tempfile::TempDir) -> (Recorder, Db) {
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        let db = Db::open(&url).await.expect("it opens");
+        sqlx::query("insert into workspaces (id, created_at_ms) values ('w', 0)")
+            .execute(db.pool())
+            .await
+            .expect("it is made");
+        let own = Db::connect_promptly(&url).await.expect("it opens");
+        (Recorder::start(own), db)
     }
-    transaction.commit().await?;
-    Ok(new)
+
+    fn delivery(workspace: &str, id: usize) -> Delivery {
+        Delivery {
+            workspace: workspace.into(),
+            id: format!("d{id}"),
+            body: "{}".to_owned(),
+        }
+    }
+
+    async fn count(db: &Db) -> i64 {
+        let row = sqlx::query("select count(*) as found from deliveries").fetch_one(db.pool());
+        row.await.expect("it is counted").get("found")
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_another_writes_is_recorded_once_each_and_not_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (recorder, db) = recorder(&folder).await;
+        let writer = db.begin().await.expect("it begins");
+        // Each comes twice; more than are recorded at once.
+        let ids = (0..2 * TOGETHER_MAX).flat_map(|id| [id, id]);
+        let all = ids.map(|id| recorder.record(delivery("w", id)));
+        let all = futures_util::future::join_all(all);
+        tokio::pin!(all);
+        tokio::select! {
+            _ = &mut all => panic!("nothing can be written yet"),
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+        writer.commit().await.expect("it ends");
+        let new = all.await.into_iter().map(|new| new.expect("recorded"));
+        assert_eq!(new.filter(|new| *new).count(), 2 * TOGETHER_MAX);
+        assert_eq!(count(&db).await, 2 * TOGETHER_MAX as i64);
+    }
+
+    #[tokio::test]
+    async fn one_that_the_database_refuses_takes_no_other_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (recorder, db) = recorder(&folder).await;
+        let workspaces = ["w", "nobody's", "w", "w"];
+        let all = (0..)
+            .zip(workspaces)
+            .map(|(id, workspace)| recorder.record(delivery(workspace, id)));
+        let recorded = futures_util::future::join_all(all).await;
+        let taken: Vec<bool> = recorded
+            .into_iter()
+            .map(|recorded| recorded.is_ok())
+            .collect();
+        assert_eq!(taken, [true, false, true, true]);
+        assert_eq!(count(&db).await, 3);
+    }
 }

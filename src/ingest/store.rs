@@ -19,30 +19,34 @@ pub async fn begin_alone(
     workspace: &WorkspaceId,
 ) -> sqlx::Result<Transaction<'static, Any>> {
     let mut transaction = db.begin().await?;
-    // Locks the row on Postgres; SQLite has one writer anyway.
-    sqlx::query("update workspaces set created_at_ms = created_at_ms where id = $1")
-        .bind(workspace.as_str())
-        .execute(&mut *transaction)
-        .await?;
+    // SQLite has one writer anyway; on Postgres this locks the row.
+    if !db.is_embedded() {
+        sqlx::query("update workspaces set created_at_ms = created_at_ms where id = $1")
+            .bind(workspace.as_str())
+            .execute(&mut *transaction)
+            .await?;
+    }
     Ok(transaction)
 }
 
-/// Records a verified delivery; says whether it was new.
-pub async fn insert_delivery(
-    db: impl Executor<'_, Database = Any>,
-    delivery: &Delivery,
-) -> sqlx::Result<bool> {
-    let inserted = sqlx::query(
-        "insert into deliveries (workspace_id, id, body, received_at_ms) values ($1, $2, $3, $4)
-         on conflict (workspace_id, id) do nothing",
-    )
-    .bind(delivery.workspace.as_str())
-    .bind(&delivery.id)
-    .bind(&delivery.body)
-    .bind(now_ms())
-    .execute(db)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+/// Records verified deliveries, all or none, in one statement: SQLite's writer is taken for no longer. Gives the
+/// workspaces and ids of those that were new.
+pub async fn insert_deliveries(
+    db: &Db,
+    deliveries: &[&Delivery],
+) -> sqlx::Result<HashSet<(String, String)>> {
+    let mut query = QueryBuilder::<Any>::new(
+        "insert into deliveries (workspace_id, id, body, received_at_ms) ",
+    );
+    query.push_values(deliveries, |mut row, delivery| {
+        row.push_bind(delivery.workspace.as_str());
+        row.push_bind(&delivery.id);
+        row.push_bind(&delivery.body).push_bind(now_ms());
+    });
+    query.push(" on conflict (workspace_id, id) do nothing returning workspace_id, id");
+    let rows = query.build().fetch_all(db.pool()).await?;
+    let key = |row: &sqlx::any::AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    rows.iter().map(key).collect()
 }
 
 /// A delivery that waits.

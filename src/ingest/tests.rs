@@ -108,8 +108,8 @@ impl World {
             id: id.to_owned(),
             body: body.to_string(),
         };
-        let stored = store::insert_delivery(self.db.pool(), &delivery).await;
-        assert!(stored.expect("it is stored"));
+        let stored = store::insert_deliveries(&self.db, &[&delivery]).await;
+        assert_eq!(stored.expect("it is stored").len(), 1);
     }
 
     async fn handle(&self) -> HashSet<Work> {

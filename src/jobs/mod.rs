@@ -104,7 +104,8 @@ impl Jobs {
             let (pool, wakes) = apalis_sqlite::SqliteStorage::connect_with_callback(&url)?;
             // Each commit of a hint would otherwise wait for the disk, and everything else for it.
             let options = pool.connect_options().as_ref().clone();
-            pool.set_connect_options(options.synchronous(SqliteSynchronous::Normal));
+            let options = options.synchronous(SqliteSynchronous::Normal);
+            pool.set_connect_options(options.pragma("wal_autocheckpoint", store::LOG_PAGES));
             // Not `setup`, which would also turn off SQLite's `synchronous`.
             apalis_sqlite::SqliteStorage::migrations()
                 .run(&pool)

@@ -238,8 +238,11 @@ async fn an_id_of_odd_characters_stays_one_segment() {
             let found = pairs.find(|(name, _)| name == key);
             found.map(|(_, value)| value.into_owned())
         };
-        // A plus in a path is one.
-        let read = value(&format!("id={}", segment.replace('+', "%2B")), "id");
+        // A plus in a path is one, and an ampersand.
+        let read = value(
+            &format!("id={}", segment.replace('+', "%2B").replace('&', "%26")),
+            "id",
+        );
         assert_eq!((route, read.as_deref()), ("traces", Some(id)));
         let (_, query) = asked[1].1.split_once('?').expect("a query");
         assert_eq!(value(query, "traceId").as_deref(), Some(id));

@@ -20,14 +20,15 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Connections to keep: SQLite has one writer whatever their number, and readers beside it.
 const CONNECTIONS: u32 = 8;
-/// For each connection to an embedded database: a commit survives the process, and a busy writer is waited for.
-const SHARED: [&str; 2] = ["pragma synchronous = normal", "pragma busy_timeout = 20000"];
-/// For one that does not wait by itself (see [`Db::begin_promptly`]) and leaves checkpoints to the others.
-const PROMPT: [&str; 3] = [
-    "pragma synchronous = normal",
-    "pragma busy_timeout = 0",
-    "pragma wal_autocheckpoint = 0",
-];
+/// Pages of 4 KiB in an embedded database's log before they are moved into its file. That, and beginning the log anew,
+/// wait for the disk, and others for them: with SQLite's own 1,000 it would be every second where much comes in.
+pub const LOG_PAGES: &str = "10000";
+/// For each connection to an embedded database: a commit outlives the process, and a busy writer is waited for.
+const SHARED: &str =
+    "pragma synchronous = normal; pragma busy_timeout = 20000; pragma wal_autocheckpoint = 10000";
+/// For one that does not wait by itself (see [`promptly`]), and leaves the moving to the others.
+const PROMPT: &str =
+    "pragma synchronous = normal; pragma busy_timeout = 0; pragma wal_autocheckpoint = 0";
 /// How often such a connection looks whether the writer is free. SQLite's own wait looks after growing pauses, of
 /// 100 ms at last.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -57,7 +58,7 @@ impl Db {
 
     /// Connects without applying migrations.
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
-        let db = Self::connect_with(url, CONNECTIONS, &SHARED).await?;
+        let db = Self::connect_with(url, CONNECTIONS, SHARED).await?;
         if db.embedded {
             sqlx::query("pragma journal_mode = wal")
                 .execute(&db.pool)
@@ -66,25 +67,24 @@ impl Db {
         Ok(db)
     }
 
-    /// A connection of its own for short writes that a sender waits for, by [`Db::begin_promptly`].
+    /// A connection of its own for short writes that a sender waits for, by [`promptly`].
     pub async fn connect_promptly(url: &str) -> anyhow::Result<Self> {
-        Self::connect_with(url, 1, &PROMPT).await
+        Self::connect_with(url, 1, PROMPT).await
     }
 
     async fn connect_with(
         url: &str,
         connections: u32,
-        pragmas: &'static [&'static str],
+        pragmas: &'static str,
     ) -> anyhow::Result<Self> {
         install_drivers();
         let embedded = url.starts_with("sqlite");
-        let pragmas = if embedded { pragmas } else { &[] };
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    for pragma in pragmas {
-                        sqlx::query(*pragma).execute(&mut *connection).await?;
+                    if embedded {
+                        sqlx::raw_sql(pragmas).execute(connection).await?;
                     }
                     Ok(())
                 })
@@ -133,19 +133,6 @@ impl Db {
         }
     }
 
-    /// The same on a connection that was made for it: SQLite's writer is waited for by looking often.
-    pub async fn begin_promptly(&self) -> sqlx::Result<Transaction<'static, Any>> {
-        let since = Instant::now();
-        loop {
-            match self.begin().await {
-                Err(error) if is_busy(&error) && since.elapsed() < BUSY_MAX => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-                begun => return begun,
-            }
-        }
-    }
-
     /// Whether the database answers.
     pub async fn ping(&self) -> sqlx::Result<()> {
         sqlx::query("select 1").execute(&self.pool).await.map(drop)
@@ -158,6 +145,25 @@ pub fn migrator() -> Migrator {
         table_name: "iofold_migrations".into(),
         migrations: MIGRATIONS.migrations.clone(),
         ..Migrator::DEFAULT
+    }
+}
+
+/// A write on a connection by [`Db::connect_promptly`]: tried again as soon as SQLite's writer is free.
+///
+/// # Errors
+/// The write's, and that the writer was busy for 20 seconds.
+pub async fn promptly<T, F>(write: impl Fn() -> F) -> sqlx::Result<T>
+where
+    F: Future<Output = sqlx::Result<T>>,
+{
+    let since = Instant::now();
+    loop {
+        match write().await {
+            Err(error) if is_busy(&error) && since.elapsed() < BUSY_MAX => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            done => return done,
+        }
     }
 }
 

@@ -134,11 +134,17 @@ def seen(api, observations):
     }
 
 
+def number(text):
+    """As JavaScript has them: 2.0 is 2."""
+    return int(float(text)) if float(text).is_integer() else float(text)
+
+
 def main():
     host = sys.argv[1]
     langfuse = client(host)
     if sys.argv[2:] == ["seen"]:
-        print(json.dumps(seen(langfuse.api, every_observation(langfuse, expand_metadata="long"))))
+        found = json.dumps(seen(langfuse.api, every_observation(langfuse, expand_metadata="long")))
+        print(json.dumps(json.loads(found, parse_float=number)))
         return
     keys(host, langfuse)
     observations(langfuse)
