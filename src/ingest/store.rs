@@ -97,11 +97,8 @@ pub async fn finish_deliveries(
     query
         .push(" where workspace_id = ")
         .push_bind(workspace.as_str());
-    let mut listed = query.push(" and id in (").separated(", ");
-    for id in ids {
-        listed.push_bind(id);
-    }
-    query.push(")").build().execute(db.pool()).await.map(drop)
+    push_among(query.push(" and id in "), ids);
+    query.build().execute(db.pool()).await.map(drop)
 }
 
 /// Counts a try at a delivery that has to wait.
@@ -479,20 +476,24 @@ pub async fn postpone_arrived(
 
 /// Notes that Langfuse has shown these traces.
 pub async fn set_shown(db: &Db, workspace: &WorkspaceId, traces: &[&str]) -> sqlx::Result<()> {
-    if traces.is_empty() {
-        return Ok(());
+    for some in traces.chunks(TRACES_AT_ONCE) {
+        let mut query = QueryBuilder::<Any>::new("update traces set shown = 1 where shown = 0");
+        query
+            .push(" and workspace_id = ")
+            .push_bind(workspace.as_str());
+        push_among(query.push(" and id in "), some);
+        query.build().execute(db.pool()).await?;
     }
-    let mut transaction = db.begin().await?;
-    for trace in traces {
-        sqlx::query(
-            "update traces set shown = 1 where workspace_id = $1 and id = $2 and shown = 0",
-        )
-        .bind(workspace.as_str())
-        .bind(*trace)
-        .execute(&mut *transaction)
-        .await?;
+    Ok(())
+}
+
+/// `(…)` with these texts.
+fn push_among<T: AsRef<str>>(query: &mut QueryBuilder<Any>, texts: &[T]) {
+    let mut listed = query.push("(").separated(", ");
+    for text in texts {
+        listed.push_bind(text.as_ref().to_owned());
     }
-    transaction.commit().await
+    query.push(")");
 }
 
 /// The traces that began between two times, the second excluded, and that Langfuse has shown.
