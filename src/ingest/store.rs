@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use sqlx::{Any, AssertSqlSafe, Executor, QueryBuilder, Row, Transaction};
+use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 
 use super::recorder::Delivery;
 use crate::domain::{Trace, WorkspaceId, sha256_hex};
@@ -35,18 +35,28 @@ pub async fn insert_deliveries(
     db: &Db,
     deliveries: &[&Delivery],
 ) -> sqlx::Result<HashSet<(String, String)>> {
-    let mut query = QueryBuilder::<Any>::new(
-        "insert into deliveries (workspace_id, id, body, received_at_ms) ",
+    let rows: Vec<String> = (0..deliveries.len())
+        .map(|row| format!("({})", places(row * 4 + 1, 4)))
+        .collect();
+    let statement = format!(
+        "insert into deliveries (workspace_id, id, body, received_at_ms) values {}
+         on conflict (workspace_id, id) do nothing returning workspace_id, id",
+        rows.join(", ")
     );
-    query.push_values(deliveries, |mut row, delivery| {
-        row.push_bind(delivery.workspace.as_str());
-        row.push_bind(&delivery.id);
-        row.push_bind(&delivery.body).push_bind(now_ms());
-    });
-    query.push(" on conflict (workspace_id, id) do nothing returning workspace_id, id");
-    let rows = query.build().fetch_all(db.pool()).await?;
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for delivery in deliveries {
+        query = query.bind(delivery.workspace.as_str()).bind(&delivery.id);
+        query = query.bind(&delivery.body).bind(now_ms());
+    }
+    let new = query.fetch_all(db.pool()).await?;
     let key = |row: &sqlx::any::AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
-    rows.iter().map(key).collect()
+    new.iter().map(key).collect()
+}
+
+/// `$first, …`, so many: where a list of values stands in a statement.
+fn places(first: usize, count: usize) -> String {
+    let places = (first..first + count).map(|place| format!("${place}"));
+    places.collect::<Vec<_>>().join(", ")
 }
 
 /// A delivery that waits.
@@ -92,13 +102,16 @@ pub async fn finish_deliveries(
     if ids.is_empty() {
         return Ok(());
     }
-    let mut query = QueryBuilder::<Any>::new("update deliveries set handled_at_ms = ");
-    query.push_bind(now_ms());
-    query
-        .push(" where workspace_id = ")
-        .push_bind(workspace.as_str());
-    push_among(query.push(" and id in "), ids);
-    query.build().execute(db.pool()).await.map(drop)
+    let statement = format!(
+        "update deliveries set handled_at_ms = $1 where workspace_id = $2 and id in ({})",
+        places(3, ids.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(statement)).bind(now_ms());
+    query = query.bind(workspace.as_str());
+    for id in ids {
+        query = query.bind(id);
+    }
+    query.execute(db.pool()).await.map(drop)
 }
 
 /// Counts a try at a delivery that has to wait.
@@ -157,13 +170,10 @@ pub async fn known_observations(
 ) -> sqlx::Result<HashSet<(String, String, String)>> {
     let mut known = HashSet::new();
     for some in traces.chunks(TRACES_AT_ONCE) {
-        let places: Vec<String> = (2..some.len() + 2)
-            .map(|place| format!("${place}"))
-            .collect();
         let statement = format!(
             "select trace_id, id, payload from observations
              where workspace_id = $1 and source = 'langfuse' and trace_id in ({})",
-            places.join(", ")
+            places(2, some.len())
         );
         let mut query = sqlx::query(AssertSqlSafe(statement)).bind(workspace.as_str());
         for trace in some {
@@ -477,23 +487,17 @@ pub async fn postpone_arrived(
 /// Notes that Langfuse has shown these traces.
 pub async fn set_shown(db: &Db, workspace: &WorkspaceId, traces: &[&str]) -> sqlx::Result<()> {
     for some in traces.chunks(TRACES_AT_ONCE) {
-        let mut query = QueryBuilder::<Any>::new("update traces set shown = 1 where shown = 0");
-        query
-            .push(" and workspace_id = ")
-            .push_bind(workspace.as_str());
-        push_among(query.push(" and id in "), some);
-        query.build().execute(db.pool()).await?;
+        let statement = format!(
+            "update traces set shown = 1 where shown = 0 and workspace_id = $1 and id in ({})",
+            places(2, some.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(workspace.as_str());
+        for trace in some {
+            query = query.bind(*trace);
+        }
+        query.execute(db.pool()).await?;
     }
     Ok(())
-}
-
-/// `(…)` with these texts.
-fn push_among<T: AsRef<str>>(query: &mut QueryBuilder<Any>, texts: &[T]) {
-    let mut listed = query.push("(").separated(", ");
-    for text in texts {
-        listed.push_bind(text.as_ref().to_owned());
-    }
-    query.push(")");
 }
 
 /// The traces that began between two times, the second excluded, and that Langfuse has shown.
