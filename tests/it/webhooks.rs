@@ -11,13 +11,14 @@ use tokio::sync::watch;
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::signed::{langfuse_signature, now, webhook};
-use crate::support::stage::{Stage, eventually, trace_of};
+use crate::support::stage::{Stage, count, eventually, trace_of};
 
 on_both_databases!(
     a_trace_seen_by_repeated_webhooks_and_by_polling_has_one_card,
     what_is_not_a_signed_json_object_is_refused_and_changes_nothing,
     text_that_no_string_can_hold_is_cleaned_and_said,
     a_webhook_is_answered_while_langfuse_is_not,
+    deliveries_that_come_together_are_each_recorded_once,
 );
 
 fn trace(id: &str, output: &str) -> Value {
@@ -203,5 +204,24 @@ async fn a_webhook_is_answered_while_langfuse_is_not(database: Database) {
     gate.send_replace(true);
     let card = eventually("the card", || async { stage.cards().await.pop() }).await;
     assert_eq!(trace_of(&card), "t1");
+    running.stop().await;
+}
+
+async fn deliveries_that_come_together_are_each_recorded_once(database: Database) {
+    let stage = Stage::set(database, Apis::Both, Vec::new(), &[]).await;
+    let running = stage.start().await;
+    // On SQLite nobody can write meanwhile.
+    let writer = running.app.db.begin().await.expect("it begins");
+    let bodies: Vec<Vec<u8>> = (0..200)
+        .map(|number| delivery(&format!("d{}", number % 100), "t1"))
+        .collect();
+    let answers = futures_util::future::join_all(bodies.iter().map(|body| webhook(&stage, body)));
+    let (answers, ()) = tokio::join!(answers, async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        writer.commit().await.expect("it ends");
+    });
+    assert!(answers.iter().all(|status| *status == 202), "{answers:?}");
+    let found = count(&running, "select count(*) as found from deliveries").await;
+    assert_eq!(found, 100);
     running.stop().await;
 }
