@@ -325,6 +325,7 @@ fn router(app: &App, playground: Option<&Playground>) -> Router {
         .route("/readyz", get(health::ready))
         .route("/webhooks/langfuse/{workspace}", post(ingest::receive))
         .route("/v1/traces", post(ingest::receive_spans))
+        .route("/v1/traces/ingest", post(ingest::receive_agents))
         // Where Langfuse's own SDKs send them.
         .route("/api/public/otel/v1/traces", post(ingest::receive_spans))
         .route("/callouts/langfuse/{workspace}", post(callouts::receive))

@@ -18,6 +18,12 @@ pub enum ApiError {
         /// The variable that holds the token.
         name: &'static str,
     },
+    /// No workspace key, or one that opens nothing.
+    #[error(
+        "the key is missing, wrong or revoked; send one that `iofold key create` made, in the header Authorization: \
+         Bearer …"
+    )]
+    UnknownKey,
     /// The body is not what the route takes; the text says what is.
     #[error("{0}")]
     Malformed(String),
@@ -47,7 +53,9 @@ impl From<sqlx::Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::BadSignature | Self::BadToken { .. } => StatusCode::UNAUTHORIZED,
+            Self::BadSignature | Self::BadToken { .. } | Self::UnknownKey => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,

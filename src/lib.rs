@@ -14,7 +14,7 @@
 //! | [`score`] | deployed versions, new traces | scores in Langfuse |
 //!
 //! Shared by the rooms and knowing none: [`domain`] (vocabulary), [`stats`] (pure functions),
-//! [`langfuse`], [`slack`] and [`llm`] (one client each), [`sandbox`] (runs Python), [`store`] (the database),
+//! [`langfuse`], [`slack`] and [`llm`] (one client each), [`sources`] (where else traces come from), [`sandbox`] (runs Python), [`store`] (the database),
 //! [`jobs`] (the queue), [`clock`] (what waiting is measured by), [`outbox`] (our messages in Slack), [`workspace`] (connections), [`explain`] (why a verdict is
 //! what it is).
 //!
@@ -53,6 +53,7 @@ pub mod run;
 pub mod sandbox;
 pub mod score;
 pub mod slack;
+pub mod sources;
 pub mod stats;
 pub mod store;
 pub mod workspace;

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use sqlx::Row;
 use tokio::sync::OnceCell;
 
-use crate::domain::WorkspaceId;
+use crate::domain::{TraceId, WorkspaceId};
 use crate::store::{Db, now_ms};
 use crate::{langfuse, slack};
 
@@ -35,6 +35,22 @@ impl Workspace {
         self.slack
             .as_ref()
             .filter(|slack| !slack.health.is_resting())
+    }
+
+    /// The trace's page in Langfuse; `None` for a trace that comes from elsewhere, and before the project is known.
+    pub async fn langfuse_url(&self, db: &Db, trace: &TraceId) -> sqlx::Result<Option<String>> {
+        let langfuse = self.langfuse.as_ref();
+        let Some(url) = langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())) else {
+            return Ok(None);
+        };
+        let elsewhere = sqlx::query(
+            "select 1 from traces where workspace_id = $1 and id = $2 and origin is not null",
+        )
+        .bind(self.id.as_str())
+        .bind(trace.as_str())
+        .fetch_optional(db.pool())
+        .await?;
+        Ok(elsewhere.is_none().then_some(url))
     }
 
     /// The project, unless its connection is in trouble and it is too early to try again.
@@ -162,13 +178,17 @@ pub async fn register(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
 
 /// `None` where the workspace is there; else the names of those that are.
 pub async fn others_than(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<Vec<String>>> {
-    let rows = sqlx::query("select id from workspaces order by id")
-        .fetch_all(db.pool())
-        .await?;
-    let ids: sqlx::Result<Vec<String>> = rows.iter().map(|row| row.try_get("id")).collect();
-    let ids = ids?;
-    let is_there = ids.iter().any(|id| id == workspace.as_str());
-    Ok((!is_there).then_some(ids))
+    let ids = ids(db).await?;
+    let others = || ids.iter().map(ToString::to_string).collect();
+    Ok((!ids.contains(workspace)).then(others))
+}
+
+/// Every workspace that has a row.
+pub async fn ids(db: &Db) -> sqlx::Result<Vec<WorkspaceId>> {
+    let rows = sqlx::query("select id from workspaces order by id");
+    let rows = rows.fetch_all(db.pool()).await?;
+    let id = |row: &sqlx::any::AnyRow| row.try_get::<String, _>("id").map(WorkspaceId::from);
+    rows.iter().map(id).collect()
 }
 
 /// The Slack team of a workspace, as written down by [`learn_team`]; `None` before that.

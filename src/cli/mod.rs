@@ -1,4 +1,4 @@
-//! The command line: `serve`, `doctor`, `key`, `backfill`, and `eval` and `replay`, which need no server and no database.
+//! The command line: `serve`, `doctor`, `key`, `backfill`, `import`, and `eval` and `replay`, which need no server and no database.
 
 mod attack;
 mod backfill;
@@ -7,6 +7,7 @@ mod eval;
 mod explain;
 mod export;
 mod generate;
+mod import;
 mod input;
 mod key;
 mod replay;
@@ -96,6 +97,12 @@ enum Asked {
     /// A service that runs on the same database does the work and this shows how far it is; without one, this
     /// does it. It may be stopped at any time: the same command goes on where it was.
     Backfill(backfill::Backfill),
+    /// Take the traces of a file into the service's database (DATABASE_URL)
+    ///
+    /// A line is a trace detail, a trace in schema version 1, {"input", "output"}, {"messages"}, an output of OpenAI's
+    /// Evals or a labelled line, of which only the trace is taken: labels come from people. The same file again changes
+    /// nothing, so a command that was stopped is simply given again.
+    Import(import::Import),
     /// Make, run and measure evals on files
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -341,6 +348,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
             generate::generate(&environment, arguments)
         }
         Asked::Key(command) => key::key(&environment, command),
+        Asked::Import(arguments) => import::import(&environment, arguments),
         Asked::Backfill(arguments) => backfill::run(&environment, arguments),
         Asked::Eval(EvalCommand::Run(arguments)) => eval::run(&environment, arguments),
         Asked::Eval(EvalCommand::Report(arguments)) => eval::report(&environment, arguments),

@@ -8,8 +8,9 @@ use sqlx::{Any, Executor};
 
 use super::store::{self, Arrival, Source};
 use super::{normalise, otlp};
-use crate::domain::{Trace, WorkspaceId, sha256_hex, utc};
+use crate::domain::{Origin, Trace, WorkspaceId, sha256_hex, utc};
 use crate::langfuse::{Api, OBSERVATIONS_MAX, TracePayload};
+use crate::sources::ORIGIN;
 use crate::store::{Db, now_ms};
 use crate::workspace::LangfuseConnection;
 
@@ -172,6 +173,7 @@ pub async fn assemble(
         .context("a stored observation is not JSON")?;
     let changed_at_ms = observations.iter().filter_map(last_time_in).max();
     let whole = ending(&mut observations) == Ending::Whole;
+    let origin = observations.iter().find_map(origin_of);
     let Some(payload) = TracePayload::of_observations(observations) else {
         return Ok(false);
     };
@@ -179,6 +181,7 @@ pub async fn assemble(
     let arrival = Arrival {
         complete: payload.has_ended(),
         whole,
+        origin,
         ..arrival(&trace, &payload, changed_at_ms)
     };
     store::upsert_trace(&mut *transaction, workspace, &arrival).await?;
@@ -199,10 +202,11 @@ pub async fn keep_trace(
         complete,
         ..arrival(&trace, payload, changed_at_ms)
     };
-    store::upsert_trace(db, workspace, &arrival).await
+    store::upsert_trace(db, workspace, &arrival).await.map(drop)
 }
 
-fn arrival<'a>(
+/// A trace about which nothing else is known.
+pub fn arrival<'a>(
     trace: &'a Trace,
     payload: &TracePayload,
     changed_at_ms: Option<i64>,
@@ -213,6 +217,7 @@ fn arrival<'a>(
         whole: false,
         cleaned: has_replacements(payload),
         changed_at_ms: changed_at_ms.unwrap_or_else(now_ms),
+        origin: None,
     }
 }
 
@@ -317,6 +322,11 @@ fn millis(time: &Value) -> Option<i64> {
 pub fn is_langfuses_own(fields: &Map<String, Value>) -> bool {
     let environment = fields.get("environment").and_then(Value::as_str);
     environment.is_some_and(|name| name.starts_with("langfuse"))
+}
+
+/// The origin that an adapter wrote on an observation.
+fn origin_of(observation: &Map<String, Value>) -> Option<Origin> {
+    Origin::of_name(id_in(observation, ORIGIN)?)
 }
 
 /// An id that is there and not empty.

@@ -4,11 +4,13 @@
 //! Never blocks the sender on slow work, and never believes a payload that it can read again from its
 //! source.
 
+mod agents;
 mod arrive;
 pub mod backfill;
 mod deliveries;
 mod gone;
 mod http;
+mod import;
 mod job;
 mod named;
 mod normalise;
@@ -18,8 +20,10 @@ mod read;
 mod recorder;
 mod store;
 
+pub use agents::receive as receive_agents;
 pub use deliveries::ATTEMPTS_MAX;
 pub use http::receive;
+pub use import::{Imported, import_traces};
 pub use job::{backfill_by_command, backfill_traces, handle_deliveries, noted, poll_traces, prune};
 pub use named::{last_of_session, read_trace};
 pub use normalise::normalise;

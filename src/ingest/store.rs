@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 
 use super::recorder::Delivery;
-use crate::domain::{Trace, WorkspaceId, sha256_hex};
+use crate::domain::{Origin, Trace, WorkspaceId, sha256_hex};
 use crate::store::{Db, now_ms};
 
 /// Deliveries loaded at once: a body may have 12 MB.
@@ -332,27 +332,29 @@ pub struct Arrival<'a> {
     pub cleaned: bool,
     /// When it last changed at its source, as far as that says.
     pub changed_at_ms: i64,
+    /// Where it comes from, if Langfuse does not have it.
+    pub origin: Option<Origin>,
 }
 
 /// Stores a trace, or what has changed in it, which is then to be scored again. A repeated arrival
-/// changes nothing.
+/// changes nothing; says whether this one did not.
 pub async fn upsert_trace(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     arrival: &Arrival<'_>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let (trace, now) = (arrival.trace, now_ms());
     let payload = trace.to_json();
     let started_at_ms = chrono::DateTime::parse_from_rfc3339(&trace.timestamp)
         .map_or(now, |time| time.timestamp_millis());
-    sqlx::query(
+    let stored = sqlx::query(
         "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
-                             started_at_ms, first_seen_at_ms, changed_at_ms, whole)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                             started_at_ms, first_seen_at_ms, changed_at_ms, whole, origin)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          on conflict (workspace_id, id) do update
          set payload = excluded.payload, payload_hash = excluded.payload_hash,
              trace_group = excluded.trace_group, complete = excluded.complete, whole = excluded.whole,
-             cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
+             origin = excluded.origin, cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
              changed_at_ms = excluded.first_seen_at_ms, to_score = 1, deleted_at_ms = null
          where traces.payload_hash <> excluded.payload_hash
             or traces.complete <> excluded.complete",
@@ -368,9 +370,38 @@ pub async fn upsert_trace(
     .bind(now)
     .bind(arrival.changed_at_ms.min(now))
     .bind(i64::from(arrival.whole))
+    .bind(arrival.origin.map(Origin::name))
     .execute(db)
-    .await
-    .map(drop)
+    .await?;
+    Ok(stored.rows_affected() == 1)
+}
+
+/// What is known of a stored trace.
+pub struct Stored {
+    pub origin: Option<Origin>,
+    pub started_at_ms: i64,
+}
+
+/// The stored trace of this id.
+pub async fn stored(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+) -> sqlx::Result<Option<Stored>> {
+    let row =
+        sqlx::query("select origin, started_at_ms from traces where workspace_id = $1 and id = $2")
+            .bind(workspace.as_str())
+            .bind(trace_id)
+            .fetch_optional(db)
+            .await?;
+    let read = |row: sqlx::any::AnyRow| {
+        let origin: Option<String> = row.try_get("origin")?;
+        Ok(Stored {
+            origin: origin.as_deref().and_then(Origin::of_name),
+            started_at_ms: row.try_get("started_at_ms")?,
+        })
+    };
+    row.map(read).transpose()
 }
 
 /// Whether the trace is stored as its observations have it.

@@ -134,11 +134,10 @@ async fn card_of(
     let Some(found) = store::card_trace(&app.db, &workspace.id, trace).await? else {
         return Ok(None);
     };
-    let langfuse = workspace.langfuse.as_ref();
     let is_in_session = found.trace.session_id.is_some();
     Ok(Some(card(&CardView {
         trace: &found.trace,
-        url: langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())),
+        url: workspace.langfuse_url(&app.db, trace).await?,
         cleaned: found.cleaned,
         deleted: found.deleted,
         tally: store::tally(&app.db, &workspace.id, trace).await?,

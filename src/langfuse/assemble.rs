@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 use super::TracePayload;
 use crate::domain::utc;
 
+/// The type of what is no step: a sender's words about the trace itself.
+pub const ABOUT_TRACE: &str = "TRACE";
 /// What an OTLP span can say of its trace's own fields, where they are not its root's.
 const OF_THE_TRACE: [(&str, &str); 2] = [("traceInput", "input"), ("traceOutput", "output")];
 /// The trace's fields that v4 puts on each of its observations, and their names on the trace.
@@ -18,8 +20,11 @@ impl TracePayload {
     ///
     /// The trace's input, output, metadata and time are its root's; name, session, user and tags
     /// stand on every observation, and are the root's where that says. An observation made of an OTLP span
-    /// may say the trace's own input, output and metadata. `None` without observations.
+    /// may say the trace's own input, output and metadata. One of the type `TRACE` is no step, and says only such
+    /// things; what it says comes first. `None` without steps.
     pub fn of_observations(observations: Vec<Map<String, Value>>) -> Option<Self> {
+        let (about, observations): (Vec<_>, Vec<_>) =
+            observations.into_iter().partition(is_about_trace);
         let root = root_of(&observations)?;
         let mut trace = Map::new();
         for (on_trace, on_root) in [
@@ -32,13 +37,13 @@ impl TracePayload {
             let value = root.get(on_root).cloned().unwrap_or_default();
             trace.insert(on_trace.to_owned(), value);
         }
-        let others = || std::iter::once(root).chain(&observations);
+        let others = || about.iter().chain([root]).chain(&observations);
         for (on_observation, on_trace) in OF_THE_TRACE {
             if let Some(said) = others().find_map(|o| filled(o, on_observation)) {
                 trace.insert(on_trace.to_owned(), said.clone());
             }
         }
-        add_metadata(&mut trace, &observations);
+        add_metadata(&mut trace, about.iter().chain(&observations));
         for (on_observation, on_trace) in ON_EVERY_OBSERVATION {
             let said = others().find_map(|o| filled(o, on_observation));
             // Without a trace name, Langfuse shows the root's own.
@@ -60,11 +65,19 @@ impl TracePayload {
     }
 }
 
+/// Whether this is what a sender says of the trace itself.
+fn is_about_trace(observation: &Map<String, Value>) -> bool {
+    observation
+        .get("type")
+        .is_some_and(|kind| kind == ABOUT_TRACE)
+}
+
 /// Adds to a trace's metadata what its spans say of it.
-fn add_metadata(trace: &mut Map<String, Value>, observations: &[Map<String, Value>]) {
-    let said = observations
-        .iter()
-        .filter_map(|o| o.get("traceMetadata")?.as_object());
+fn add_metadata<'a>(
+    trace: &mut Map<String, Value>,
+    observations: impl Iterator<Item = &'a Map<String, Value>>,
+) {
+    let said = observations.filter_map(|o| o.get("traceMetadata")?.as_object());
     for fields in said {
         let metadata = trace.entry("metadata").or_insert(Value::Null);
         if !metadata.is_object() {

@@ -17,6 +17,7 @@ mod reading;
 mod score;
 pub mod signature;
 
+pub use assemble::ABOUT_TRACE;
 pub use budget::{Budget, Priority, Resource};
 pub use client::{Api, Client, Health, Project};
 pub use error::Error;

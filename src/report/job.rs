@@ -317,11 +317,10 @@ pub async fn link_of(
         Ok(identity) => identity.url.as_str(),
         Err(_) => "",
     };
-    let langfuse = workspace.langfuse.as_ref();
     Ok(Link {
         trace: trace.clone(),
         question: store::question(&app.db, &workspace.id, trace).await?,
-        langfuse: langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())),
+        langfuse: workspace.langfuse_url(&app.db, trace).await?,
         slack: card.and_then(|card| permalink(team_url, &card)),
     })
 }

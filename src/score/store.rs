@@ -68,7 +68,8 @@ pub async fn finish_trace(
     .map(drop)
 }
 
-/// A score is to be written, with the verdict that the version's outcome holds.
+/// A score is to be written, with the verdict that the version's outcome holds; none of a trace that Langfuse does not
+/// have.
 pub async fn want_score(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
@@ -78,7 +79,9 @@ pub async fn want_score(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into scores (workspace_id, version_id, trace_id, score_id, payload_hash)
-         values ($1, $2, $3, $4, $5)
+         select $1, $2, $3, $4, $5
+         where not exists (select 1 from traces
+               where workspace_id = $1 and id = $3 and origin is not null)
          on conflict (workspace_id, version_id, trace_id) do update
          set payload_hash = excluded.payload_hash, written_at_ms = null, refusal = null
          where scores.payload_hash <> excluded.payload_hash",

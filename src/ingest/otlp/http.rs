@@ -37,7 +37,8 @@ impl Default for Intake {
 }
 
 impl Intake {
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Refused> {
+    /// Waits for a turn.
+    pub async fn turn(&self) -> Result<SemaphorePermit<'_>, Refused> {
         match tokio::time::timeout(PATIENCE, self.0.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(Refused::Busy),

@@ -19,6 +19,7 @@ mod values;
 
 pub use http::{Intake, receive};
 pub use job::{QUIET, assemble_traces};
+pub use sender::workspace_of;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,1 @@
+insert into source_marks (workspace_id, source, read_through_ms) select id, 'langsmith', 1 from workspaces;
