@@ -22,8 +22,9 @@ use crate::jobs::{Job, Jobs, Work, Worker};
 use crate::llm::{self, Judge};
 use crate::playground::{self, Playground, PlaygroundConfig};
 use crate::sandbox::Sandbox;
+use crate::sources::{langsmith, openai};
 use crate::store::{Db, now_ms};
-use crate::workspace::{self, LangfuseConnection, SlackConnection, Workspace};
+use crate::workspace::{self, LangfuseConnection, SlackConnection, Source, Workspace};
 use crate::{
     callouts, code_evals, generate, health, ingest, interactions, label, overview, report, run,
     score,
@@ -267,10 +268,19 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
         let client = slack::Client::new(&c.api_url, &c.bot_token)?;
         anyhow::Ok(SlackConnection::new(client, c.channel.clone()))
     });
+    let langsmith = config.langsmith.as_ref().map(langsmith::Client::new);
+    let openai = config.stored_completions.as_ref();
+    let openai = openai.map(openai::Client::new);
     let workspace = Workspace {
         id: WorkspaceId::from("default"),
         langfuse: langfuse.transpose()?.map(LangfuseConnection::new),
         webhook_secret: config.langfuse_webhook_secret.clone(),
+        langsmith: langsmith
+            .transpose()?
+            .map(|client| Source::new("LangSmith", client)),
+        openai: openai
+            .transpose()?
+            .map(|client| Source::new("OpenAI", client)),
         slack: connection.transpose()?,
     };
     Ok(Connected {
@@ -289,6 +299,8 @@ fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
             id: WorkspaceId::from(place.workspace.as_str()),
             langfuse: Some(LangfuseConnection::new(langfuse)),
             webhook_secret: None,
+            langsmith: None,
+            openai: None,
             slack: Some(SlackConnection::new(slack, place.channel.clone())),
         });
     }
@@ -449,7 +461,8 @@ async fn prune(app: &App) -> anyhow::Result<()> {
 async fn push_all(app: &App, poll_is_due: bool) {
     for workspace in app.workspaces() {
         for work in Work::ALL {
-            if work != Work::PollTraces || poll_is_due {
+            let is_read_from_elsewhere = matches!(work, Work::PollTraces | Work::ReadSources);
+            if !is_read_from_elsewhere || poll_is_due {
                 app.jobs.push(&workspace.id, work).await;
             }
         }
@@ -466,6 +479,7 @@ async fn handle(app: App, job: Job) -> anyhow::Result<()> {
         Work::AssembleTraces => ingest::assemble_traces(&app, workspace).await,
         Work::HandleCallouts => callouts::handle_callouts(&app, workspace).await,
         Work::PollTraces => ingest::poll_traces(&app, workspace).await,
+        Work::ReadSources => ingest::read_sources(&app, workspace).await,
         Work::BackfillTraces => ingest::backfill_traces(&app, workspace).await,
         Work::PostCards => label::post_cards(&app, workspace).await,
         Work::RefreshPosts => {

@@ -2,6 +2,7 @@
 
 mod langfuse;
 mod llm;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use crate::generate::MIN_OF_EACH_CLASS;
 use crate::langfuse::{Filter, Plan};
 use crate::llm::LlmConfig;
 use crate::sandbox;
+use crate::sources::langsmith::LangSmithConfig;
+use crate::sources::openai::StoredConfig;
 
 use langfuse::langfuse;
 pub use llm::llm;
@@ -33,6 +36,10 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// Langfuse's project of the `default` workspace.
     pub langfuse: Option<LangfuseConfig>,
+    /// LangSmith's project, read beside it or instead.
+    pub langsmith: Option<LangSmithConfig>,
+    /// Whose stored completions the `default` workspace reads.
+    pub stored_completions: Option<StoredConfig>,
     /// Signs Langfuse's webhooks; also usable without API keys.
     pub langfuse_webhook_secret: Option<SecretString>,
     /// Lets Langfuse's Web Callouts in.
@@ -227,6 +234,8 @@ impl Config {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             public_url: environment.url("IOFOLD_PUBLIC_URL")?,
             langfuse: langfuse(environment)?,
+            langsmith: sources::langsmith(environment)?,
+            stored_completions: sources::stored_completions(environment)?,
             langfuse_webhook_secret: environment.secret("LANGFUSE_WEBHOOK_SECRET"),
             langfuse_callout_token: environment.secret("LANGFUSE_CALLOUT_TOKEN"),
             code_eval_token: environment.secret("IOFOLD_CODE_EVAL_TOKEN"),
@@ -256,13 +265,17 @@ impl Config {
     pub fn wants_playground(&self) -> bool {
         let is_private =
             self.listen.ip().is_loopback() && self.public_url.as_ref().is_none_or(is_loopback);
-        self.langfuse.is_none() && self.slack.is_none() && is_private
+        !self.reads_traces() && self.slack.is_none() && is_private
+    }
+
+    fn reads_traces(&self) -> bool {
+        self.langfuse.is_some() || self.langsmith.is_some() || self.stored_completions.is_some()
     }
 
     /// One without the other would read traces and ask nobody, or ask people about nothing.
     fn check_pairing(&self) -> Result<(), ConfigError> {
         let doors = [
-            ("Langfuse is configured", self.langfuse.is_some()),
+            ("a source of traces is configured", self.reads_traces()),
             (
                 "LANGFUSE_WEBHOOK_SECRET is",
                 self.langfuse_webhook_secret.is_some(),
@@ -278,16 +291,17 @@ impl Config {
                 "SLACK_BOT_TOKEN",
                 format!("is not set, but {what}"),
                 "Create the Slack app from slack-manifest.yml, then set SLACK_BOT_TOKEN, \
-                 SLACK_SIGNING_SECRET and SLACK_CHANNEL; or unset LANGFUSE_* to try the playground",
+                 SLACK_SIGNING_SECRET and SLACK_CHANNEL; or unset LANGFUSE_*, LANGSMITH_* and \
+                 OPENAI_STORED_COMPLETIONS_* for the playground",
             ));
         }
-        let traces_arrive = self.langfuse.is_some() || self.langfuse_webhook_secret.is_some();
+        let traces_arrive = self.reads_traces() || self.langfuse_webhook_secret.is_some();
         if self.slack.is_some() && !traces_arrive {
             return Err(ConfigError::new(
                 "LANGFUSE_PUBLIC_KEY",
                 "is not set, but Slack is configured",
                 "Create an API key in Langfuse's project settings, then set LANGFUSE_PUBLIC_KEY and \
-                 LANGFUSE_SECRET_KEY; or unset SLACK_* to try the playground",
+                 LANGFUSE_SECRET_KEY; or set another source's (docs/sources.md); or unset SLACK_* to try the playground",
             ));
         }
         Ok(())

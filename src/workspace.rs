@@ -9,6 +9,7 @@ use sqlx::Row;
 use tokio::sync::OnceCell;
 
 use crate::domain::{TraceId, WorkspaceId};
+use crate::sources::{langsmith, openai};
 use crate::store::{Db, now_ms};
 use crate::{langfuse, slack};
 
@@ -25,6 +26,10 @@ pub struct Workspace {
     pub langfuse: Option<LangfuseConnection>,
     /// Verifies Langfuse's webhooks; without it they are refused.
     pub webhook_secret: Option<SecretString>,
+    /// A LangSmith project, beside it or instead.
+    pub langsmith: Option<Source<langsmith::Client>>,
+    /// OpenAI's stored completions, beside these or instead.
+    pub openai: Option<Source<openai::Client>>,
     /// Where people are asked; `None` while nothing is configured.
     pub slack: Option<SlackConnection>,
 }
@@ -123,6 +128,27 @@ impl LangfuseConnection {
     pub fn trace_url(&self, trace_id: &str) -> Option<String> {
         let project = self.project.get()?;
         Some(self.client.trace_url(&project.id, trace_id).to_string())
+    }
+}
+
+/// Another source that is asked for traces.
+pub struct Source<C> {
+    /// Its API.
+    pub client: C,
+    /// How it is doing.
+    pub health: Health,
+    /// When to look again.
+    pub pace: langfuse::Pace,
+}
+
+impl<C> Source<C> {
+    /// A source that has not been tried yet.
+    pub fn new(service: &'static str, client: C) -> Self {
+        Self {
+            client,
+            health: Health::new(service),
+            pace: langfuse::Pace::default(),
+        }
     }
 }
 

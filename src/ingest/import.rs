@@ -1,4 +1,4 @@
-//! Traces of a file, which nobody can be asked for again.
+//! Traces that come whole: those of a file, and stored completions.
 
 use chrono::{DateTime, SecondsFormat};
 use sqlx::{Any, Transaction};
@@ -15,7 +15,7 @@ use crate::store::{Db, now_ms};
 pub enum Imported {
     /// It was not there.
     New,
-    /// A file had brought it, and this one says something else.
+    /// The same source had brought it, and says something else now.
     Changed,
     /// It is there as it is, or comes from a source that knows better.
     Known,
@@ -30,10 +30,20 @@ pub async fn import_traces(
     workspace: &WorkspaceId,
     traces: Vec<Lined>,
 ) -> sqlx::Result<Vec<Imported>> {
+    keep_traces(db, workspace, traces, Origin::File).await
+}
+
+/// The same for traces of any source that brings them whole.
+pub async fn keep_traces(
+    db: &Db,
+    workspace: &WorkspaceId,
+    traces: Vec<Lined>,
+    origin: Origin,
+) -> sqlx::Result<Vec<Imported>> {
     let mut transaction = store::begin_alone(db, workspace).await?;
     let mut imported = Vec::with_capacity(traces.len());
     for lined in traces {
-        imported.push(keep(&mut transaction, workspace, lined).await?);
+        imported.push(keep(&mut transaction, workspace, lined, origin).await?);
     }
     transaction.commit().await?;
     Ok(imported)
@@ -43,12 +53,13 @@ async fn keep(
     transaction: &mut Transaction<'static, Any>,
     workspace: &WorkspaceId,
     lined: Lined,
+    origin: Origin,
 ) -> sqlx::Result<Imported> {
     let mut payload = lined.trace;
     let stored = store::stored(&mut **transaction, workspace, &payload.id).await?;
     if stored
         .as_ref()
-        .is_some_and(|stored| stored.origin != Some(Origin::File))
+        .is_some_and(|stored| stored.origin != Some(origin))
     {
         return Ok(Imported::Known);
     }
@@ -64,7 +75,7 @@ async fn keep(
     let arrival = Arrival {
         complete: true,
         whole: true,
-        origin: Some(Origin::File),
+        origin: Some(origin),
         ..arrival(&trace, &payload, Some(began_at_ms))
     };
     let changed = store::upsert_trace(&mut **transaction, workspace, &arrival).await?;

@@ -18,6 +18,7 @@ mod otlp;
 mod poll;
 mod read;
 mod recorder;
+mod sources;
 mod store;
 
 pub use agents::receive as receive_agents;
@@ -29,6 +30,7 @@ pub use named::{last_of_session, read_trace};
 pub use normalise::normalise;
 pub use otlp::{Intake, assemble_traces, receive as receive_spans};
 pub use recorder::Recorder;
+pub use sources::read_sources;
 
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,8 @@ pub enum Work {
     HandleCallouts,
     /// `ingest`: ask Langfuse for what is new.
     PollTraces,
+    /// `ingest`: ask LangSmith and OpenAI for what is new.
+    ReadSources,
     /// `ingest`: go on reading old traces.
     BackfillTraces,
     /// `label`: post the cards of settled traces.
@@ -57,11 +59,12 @@ pub enum Work {
 
 impl Work {
     /// Every kind that the sweep pushes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::HandleDeliveries,
         Self::AssembleTraces,
         Self::HandleCallouts,
         Self::PollTraces,
+        Self::ReadSources,
         Self::BackfillTraces,
         Self::PostCards,
         Self::RefreshPosts,

@@ -107,6 +107,18 @@ impl Budget {
         }
     }
 
+    /// The same for any service that takes so many requests a minute; `None` where there is no limit.
+    pub fn of_limit(a_minute: Option<u32>, clock: Clock) -> Self {
+        let bucket = || Bucket {
+            limit: a_minute,
+            ..Bucket::default()
+        };
+        Self {
+            clock,
+            buckets: Mutex::new([bucket(), bucket(), bucket()]),
+        }
+    }
+
     /// Waits until Langfuse takes one more request, and counts it.
     ///
     /// # Errors

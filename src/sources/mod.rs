@@ -7,9 +7,13 @@
 use chrono::{DateTime, SecondsFormat};
 
 pub mod agents;
+pub mod langsmith;
 mod line;
+pub mod openai;
+mod sender;
 
 pub use line::{Lined, read_line};
+pub use sender::Error;
 
 /// The key of an observation under which an adapter writes its [`crate::domain::Origin`].
 pub const ORIGIN: &str = "origin";
