@@ -48,6 +48,16 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
         escape_markup(workspace.id.as_str())
     );
     text += &connection("Langfuse", workspace.langfuse.as_ref().map(|c| &c.health));
+    let langsmith = workspace.langsmith.as_ref().map(|source| &source.health);
+    let openai = workspace.openai.as_ref().map(|source| &source.health);
+    for (name, health) in [
+        ("LangSmith", langsmith),
+        ("OpenAI's stored completions", openai),
+    ] {
+        if health.is_some() {
+            text += &connection(name, health);
+        }
+    }
     text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
     text += "<table>";
     for (name, count) in counts(app, &workspace.id).await? {

@@ -8,6 +8,7 @@ use crate::config::{Config, Environment};
 use crate::domain::Verdict;
 use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
+use crate::sources::{langsmith, openai};
 use crate::store::Db;
 use crate::{app, llm, slack};
 
@@ -19,6 +20,8 @@ pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
         sandbox(&config),
         said("Database", database(&config).await),
         said("Langfuse", langfuse(&config).await),
+        said("LangSmith", langsmith(&config).await),
+        said("Stored completions", stored_completions(&config).await),
         said("Web Callout", Ok(callout(&config))),
         said("Code evaluators", Ok(code_evaluators(&config))),
         said("Slack", slack(&config).await),
@@ -94,6 +97,39 @@ async fn langfuse(config: &Config) -> anyhow::Result<String> {
     Ok(format!(
         "{} {}, project {}, read by {api}",
         given.base_url, health.version, project.name
+    ))
+}
+
+async fn langsmith(config: &Config) -> anyhow::Result<String> {
+    let Some(given) = &config.langsmith else {
+        return Ok(
+            "not configured; LANGSMITH_API_KEY and LANGSMITH_PROJECT have a project's traces read"
+                .to_owned(),
+        );
+    };
+    let client = langsmith::Client::new(given)?;
+    let found = client.found().await?;
+    Ok(format!(
+        "{} {}, project {}, read by {}",
+        given.endpoint,
+        found.version,
+        given.project,
+        found.route()
+    ))
+}
+
+async fn stored_completions(config: &Config) -> anyhow::Result<String> {
+    let Some(given) = &config.stored_completions else {
+        return Ok(
+            "not configured; OPENAI_STORED_COMPLETIONS_API_KEY has OpenAI's stored completions read".to_owned(),
+        );
+    };
+    let (completions, has_more) = openai::Client::new(given)?.completions(None).await?;
+    let more = if has_more { " or more" } else { "" };
+    Ok(format!(
+        "{}, {}{more} are stored",
+        given.base_url,
+        completions.len()
     ))
 }
 

@@ -28,6 +28,7 @@ mod sdk_langfuse;
 mod sdk_slack;
 mod sessions;
 mod shutdown;
+mod sources;
 mod support;
 mod thumbs;
 mod webhooks;

@@ -25,6 +25,8 @@ pub use run::observation;
 const A_MINUTE: u32 = 60;
 /// Runs asked for at once: the first route's most.
 const RUNS_MAX: usize = 100;
+/// Windows overlap by this: whether bounds belong to what is asked for is not said.
+const BOUND: TimeDelta = TimeDelta::milliseconds(1);
 /// A run that belongs to a trace may have begun so long before or after it.
 const LONGEST_TRACE: TimeDelta = TimeDelta::hours(24);
 
@@ -77,6 +79,16 @@ pub struct Found {
     pub version: String,
     /// Whether the second route answers.
     pub is_second: bool,
+}
+
+impl Found {
+    /// The route by which runs are queried.
+    pub fn route(&self) -> &'static str {
+        match self.is_second {
+            true => "v2/runs/query",
+            false => "runs/query",
+        }
+    }
 }
 
 /// Which runs.
@@ -195,7 +207,7 @@ fn first(runs: Runs<'_>, project_id: &str) -> Map<String, Value> {
     body.insert("select".to_owned(), json!(select));
     match runs {
         Runs::Of(Window { from, to }) => {
-            body.insert("start_time".to_owned(), json!(time(from)));
+            body.insert("start_time".to_owned(), json!(time(from - BOUND)));
             let before = format!("lt(start_time, \"{}\")", time(to));
             body.insert("filter".to_owned(), json!(before));
         }
@@ -221,7 +233,7 @@ fn second(runs: Runs<'_>, project_id: &str) -> Map<String, Value> {
             }
         }
     };
-    body.insert("min_start_time".to_owned(), json!(time(from)));
+    body.insert("min_start_time".to_owned(), json!(time(from - BOUND)));
     body.insert("max_start_time".to_owned(), json!(time(to)));
     body
 }
