@@ -18,7 +18,7 @@ const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
 /// Of more bad lines only the number is said.
 const SHOWN_MAX: usize = 20;
 
-/// The workspace that is there without having been made.
+/// The workspace of a service that is configured by its environment.
 const DEFAULT: &str = "default";
 
 /// What is to be read, and where to.
@@ -72,25 +72,22 @@ struct Counts {
 }
 
 impl Importing {
-    /// Nobody looks at a workspace that is no service's.
+    /// Nobody looks at a workspace that is no service's. A database that no service has used yet gets the usual one.
     async fn check_workspace(&self) -> Result<(), Failure> {
-        if self.workspace.as_str() == DEFAULT {
+        let known = workspace::ids(&self.db).await;
+        let known = known.context("the database cannot be read")?;
+        if known.contains(&self.workspace) {
+            return Ok(());
+        }
+        if known.is_empty() && self.workspace.as_str() == DEFAULT {
             let registered = workspace::register(&self.db, &self.workspace).await;
             return Ok(registered.context("the database cannot be written")?);
         }
-        let known = workspace::ids(&self.db).await;
-        let known = known.context("the database cannot be read")?;
-        match known.contains(&self.workspace) {
-            true => Ok(()),
-            false => Err(Failure::Usage(anyhow!(
-                "there is no workspace of that name; there are: {}",
-                known
-                    .iter()
-                    .map(WorkspaceId::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ))),
-        }
+        let names: Vec<&str> = known.iter().map(WorkspaceId::as_str).collect();
+        Err(Failure::Usage(anyhow!(
+            "there is no workspace of that name; there are: {}. Name one with --workspace",
+            names.join(", ")
+        )))
     }
 
     async fn take(&mut self, line: &RawLine) -> Result<(), Failure> {

@@ -61,6 +61,8 @@ impl World {
             id: "w".into(),
             langfuse: None,
             webhook_secret: None,
+            langsmith: None,
+            openai: None,
             slack: None,
         };
         Self {

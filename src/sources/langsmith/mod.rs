@@ -12,7 +12,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::sender::{Error, Sender};
@@ -67,7 +67,7 @@ pub struct LangSmithConfig {
 pub struct Client {
     sender: Sender,
     config: LangSmithConfig,
-    found: Arc<OnceCell<Found>>,
+    found: Arc<Mutex<Option<Found>>>,
 }
 
 /// What is asked once.
@@ -116,9 +116,14 @@ impl Client {
         self.sender.budget()
     }
 
-    /// The project, and by which route it is read; asked for once. This checks the key.
-    pub async fn found(&self) -> Result<&Found, Error> {
-        self.found.get_or_try_init(|| self.find()).await
+    /// The project, and by which route it is read; asked for once, and after a route that has gone. This checks the key.
+    pub async fn found(&self) -> Result<Found, Error> {
+        let mut known = self.found.lock().await;
+        if let Some(found) = &*known {
+            return Ok(found.clone());
+        }
+        let found = self.find().await?;
+        Ok(known.insert(found).clone())
     }
 
     async fn find(&self) -> Result<Found, Error> {
@@ -150,7 +155,13 @@ impl Client {
         if let Some(cursor) = cursor {
             body.insert("cursor".to_owned(), json!(cursor));
         }
-        let mut answer = self.sender.json(request.json(&body)).await?;
+        let mut answer = match self.sender.json(request.json(&body)).await {
+            Err(error @ Error::Unusable { .. }) => {
+                *self.found.lock().await = None;
+                return Err(error);
+            }
+            answer => answer?,
+        };
         let next = [&answer["cursors"]["next"], &answer["next_cursor"]];
         let next = next.into_iter().find_map(Value::as_str);
         // A cursor that leads back to itself would never end.

@@ -12,10 +12,13 @@ use tokio::net::TcpListener;
 
 pub const KEY: &str = "sk-stored";
 
+/// A completion and its messages.
+type Stored = (Value, Vec<Value>);
+
 /// Completions, oldest first, each with its messages.
 #[derive(Clone, Default)]
 pub struct OpenAi {
-    pub stored: Arc<Mutex<Vec<(Value, Vec<Value>)>>>,
+    pub stored: Arc<Mutex<Vec<Stored>>>,
     /// The completions whose messages were asked for.
     pub asked: Arc<Mutex<Vec<String>>>,
 }
