@@ -148,10 +148,8 @@ fn not_there(
         helpers,
         constants: place.constant.into_iter().collect(),
         setup: vec![
-            format!(
-                "answer, known = trace[\"output_text\"], {known}({})",
-                place.expression
-            ),
+            "answer = trace[\"output_text\"]".to_owned(),
+            format!("known = {known}({})", place.expression),
             format!("unknown = {lookup}"),
             "listed = \", \".join(sorted(unknown))".to_owned(),
         ],
