@@ -44,6 +44,9 @@ struct Id {
 #[derive(Deserialize)]
 struct User {
     id: String,
+    /// As people see it, where Slack says so; under either key, or both.
+    username: Option<String>,
+    name: Option<String>,
     /// Another team's in a channel shared by Slack Connect.
     team_id: Option<String>,
 }
@@ -56,6 +59,13 @@ struct Action {
     value: String,
     #[serde(default)]
     action_ts: String,
+}
+
+impl User {
+    fn name(&self) -> Option<&str> {
+        let names = [&self.username, &self.name].into_iter().flatten();
+        names.map(String::as_str).find(|name| !name.is_empty())
+    }
 }
 
 impl Interaction {
@@ -124,6 +134,7 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> Result<()
         let click = Thumbed {
             trace: TraceId::from(action.value.as_str()),
             annotator: AnnotatorId::from(interaction.user.id.as_str()),
+            annotator_name: interaction.user.name(),
             thumb: *thumb,
             acted_at_us: microseconds(&action.action_ts),
             trigger_id: interaction.trigger_id.as_deref(),

@@ -46,6 +46,8 @@ pub enum Kind {
     Fallen,
     /// Why a refinement made no version, in the thread of what it was wanted by; the subject is as that of [`Kind::Refine`].
     Kept,
+    /// That scores don't reach Langfuse; the subject is the time of the last that did.
+    Unwritten,
 }
 
 impl Kind {
@@ -60,6 +62,7 @@ impl Kind {
             Self::Refine => "refine",
             Self::Fallen => "fallen",
             Self::Kept => "kept",
+            Self::Unwritten => "unwritten",
         }
     }
 

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::domain::{WorkspaceId, escape_markup};
 use crate::error::ApiError;
 use crate::ingest::backfill::{self, Progress};
+use crate::score::{self, Backlog};
 use crate::workspace::Workspace;
 
 /// The funnel of a workspace, in rows.
@@ -57,6 +58,10 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
         if health.is_some() {
             text += &connection(name, health);
         }
+    }
+    if let Some(langfuse) = &workspace.langfuse {
+        let backlog = score::backlog(&app.db, &workspace.id).await?;
+        text += &writing(langfuse.writing.trouble(), &backlog);
     }
     text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
     text += "<table>";
@@ -104,6 +109,19 @@ fn backfilled(stretch: &Progress) -> String {
     }
 }
 
+/// How the scores on their way to Langfuse do.
+fn writing(trouble: Option<String>, backlog: &Backlog) -> String {
+    let mut state = match (backlog.waiting, trouble) {
+        (0, _) => "all are written".to_owned(),
+        (waiting, None) => format!("{waiting} on their way"),
+        (waiting, Some(trouble)) => format!("{waiting} wait, and none is lost. {trouble}"),
+    };
+    if let (1.., Some(why)) = (backlog.refused, &backlog.refusal) {
+        state += &format!("; {} given up, for example: {why}", backlog.refused);
+    }
+    format!("<p><b>Scores</b>: {}</p>", escape_markup(&state))
+}
+
 fn connection(name: &str, health: Option<&crate::workspace::Health>) -> String {
     let state = match health {
         None => "not configured; see .env.example".to_owned(),
@@ -121,4 +139,36 @@ fn html(body: &str) -> String {
          @media(prefers-color-scheme:dark){{body{{background:#16181d;color:#e6e6e6}}}}</style>\
          <h1>iofold</h1>{body}</html>"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_scores_wait_for_and_what_became_of_others_is_said() {
+        let said = |waiting, trouble: Option<&str>, refused| {
+            let backlog = Backlog {
+                waiting,
+                refused,
+                refusal: (refused > 0).then(|| "<404>".to_owned()),
+                last_written_at_ms: 0,
+            };
+            writing(trouble.map(str::to_owned), &backlog)
+        };
+        for (found, expected) in [
+            (said(0, Some("old"), 0), "all are written"),
+            (said(3, None, 0), "3 on their way"),
+            (
+                said(3, Some("401. Copy it"), 0),
+                "3 wait, and none is lost. 401. Copy it",
+            ),
+            (
+                said(0, None, 2),
+                "all are written; 2 given up, for example: &lt;404&gt;",
+            ),
+        ] {
+            assert_eq!(found, format!("<p><b>Scores</b>: {expected}</p>"));
+        }
+    }
 }

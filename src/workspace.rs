@@ -1,14 +1,16 @@
 //! A workspace's connections: one Langfuse project, one Slack channel, and how they are doing.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use sqlx::Row;
 use tokio::sync::OnceCell;
 
+use crate::clock::Clock;
 use crate::domain::{TraceId, WorkspaceId};
+use crate::langfuse::{Batches, ScoreConfig, ScoreType};
 use crate::sources::{langsmith, openai};
 use crate::store::{Db, now_ms};
 use crate::{langfuse, slack};
@@ -65,53 +67,79 @@ impl Workspace {
     }
 }
 
+/// Of a config that is not ours.
+const UNFIT: &str = "Langfuse has a score config of this name that is archived, or of another type or other categories; \
+    scores are written without it. Rename it there, and start iofold again, to have one made that fits";
+
 /// A Langfuse project.
 pub struct LangfuseConnection {
     /// Its public API.
     pub client: langfuse::Client,
     /// How it is doing.
     pub health: Health,
+    /// How writing scores is doing: what may be read may not be written to, and the other way round.
+    pub writing: Health,
+    /// Whether scores go in batches.
+    pub batches: Batches,
     /// When to look for new traces again.
     pub pace: langfuse::Pace,
     project: OnceCell<langfuse::Project>,
-    score_configs: tokio::sync::Mutex<HashSet<String>>,
+    /// The configs' ids by the scores' names, as far as they were looked for.
+    score_configs: tokio::sync::Mutex<HashMap<String, Option<String>>>,
 }
 
 impl LangfuseConnection {
     /// A connection that has not been tried yet.
     pub fn new(client: langfuse::Client) -> Self {
-        let health = Health::new("Langfuse");
-        let project = OnceCell::new();
-        let score_configs = tokio::sync::Mutex::default();
+        let clock = client.budget().clock().clone();
         Self {
             client,
-            health,
+            health: Health::new("Langfuse", clock.clone()),
+            writing: Health::new("Langfuse's scores", clock),
+            batches: Batches::default(),
             pace: langfuse::Pace::default(),
-            project,
-            score_configs,
+            project: OnceCell::new(),
+            score_configs: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Makes the score's config in Langfuse unless this process knows that it is there. Where Langfuse
-    /// refuses it, scores are still written: they are only less easy to filter by.
-    pub async fn ensure_score_config(
+    /// The id of the score's config in Langfuse, which is made unless it is there; looked for once in a process.
+    /// `None` where there can't be one: scores are still written, and only less easy to filter by.
+    pub async fn score_config(
         &self,
         name: &str,
-        kind: langfuse::ScoreType,
-    ) -> Result<(), langfuse::Error> {
+        kind: ScoreType,
+    ) -> Result<Option<String>, langfuse::Error> {
         let mut known = self.score_configs.lock().await;
-        if known.contains(name) {
-            return Ok(());
+        if let Some(config) = known.get(name) {
+            return Ok(config.clone());
         }
         let client = self.client.at(langfuse::Priority::Scores);
-        match client.ensure_score_config(name, kind).await {
+        let config = match client.ensure_score_config(name, kind).await {
+            Ok(ScoreConfig::Found(id)) => Some(id),
+            Ok(ScoreConfig::NotAllowed) => None,
+            Ok(ScoreConfig::Unfit) => {
+                tracing::warn!(score.name = name, "{UNFIT}");
+                None
+            }
             Err(error) if error.concerns_this_request_only() => {
                 tracing::warn!(score.name = name, %error, "Langfuse refused a score config");
+                None
             }
-            made => made?,
-        }
-        known.insert(name.to_owned());
-        Ok(())
+            Err(error) => return Err(error),
+        };
+        known.insert(name.to_owned(), config.clone());
+        Ok(config)
+    }
+
+    /// Looks for the score's config again: somebody may have archived or deleted it.
+    pub async fn renewed_score_config(
+        &self,
+        name: &str,
+        kind: ScoreType,
+    ) -> Result<Option<String>, langfuse::Error> {
+        self.score_configs.lock().await.remove(name);
+        self.score_config(name, kind).await
     }
 
     /// Notes a call that failed, and how long Langfuse asks to wait.
@@ -146,7 +174,7 @@ impl<C> Source<C> {
     pub fn new(service: &'static str, client: C) -> Self {
         Self {
             client,
-            health: Health::new(service),
+            health: Health::new(service, Clock::default()),
             pace: langfuse::Pace::default(),
         }
     }
@@ -166,7 +194,7 @@ pub struct SlackConnection {
 impl SlackConnection {
     /// A connection that has not been tried yet.
     pub fn new(client: slack::Client, channel: String) -> Self {
-        let health = Health::new("Slack");
+        let health = Health::new("Slack", Clock::default());
         let identity = OnceCell::new();
         Self {
             client,
@@ -226,6 +254,15 @@ pub async fn team_of(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<St
         .try_get("slack_team_id")
 }
 
+/// The Slack team's own address, as written down by [`learn_team`]; `None` before that.
+pub async fn slack_url_of(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
+    sqlx::query("select slack_url from workspaces where id = $1")
+        .bind(workspace.as_str())
+        .fetch_one(db.pool())
+        .await?
+        .try_get("slack_url")
+}
+
 /// Asks Slack which team the token belongs to, and writes it down.
 pub async fn learn_team(
     db: &Db,
@@ -233,8 +270,9 @@ pub async fn learn_team(
     slack: &SlackConnection,
 ) -> anyhow::Result<()> {
     let identity = slack.identity().await?;
-    sqlx::query("update workspaces set slack_team_id = $1 where id = $2")
+    sqlx::query("update workspaces set slack_team_id = $1, slack_url = $2 where id = $3")
         .bind(&identity.team_id)
+        .bind(&identity.url)
         .bind(workspace.as_str())
         .execute(db.pool())
         .await?;
@@ -244,31 +282,46 @@ pub async fn learn_team(
 /// Whether a connection works, and when to try it again if not.
 pub struct Health {
     service: &'static str,
+    clock: Clock,
     trouble: Mutex<Option<Trouble>>,
 }
 
 struct Trouble {
     message: String,
     failures: u32,
-    until: Instant,
+    since: Duration,
+    until: Duration,
 }
 
 impl Health {
-    fn new(service: &'static str) -> Self {
+    fn new(service: &'static str, clock: Clock) -> Self {
         let trouble = Mutex::new(None);
-        Self { service, trouble }
+        Self {
+            service,
+            clock,
+            trouble,
+        }
     }
 
     /// Whether it is too early to try again.
     pub fn is_resting(&self) -> bool {
         let trouble = self.trouble.lock().expect("no holder of the lock panics");
-        trouble.as_ref().is_some_and(|t| Instant::now() < t.until)
+        trouble
+            .as_ref()
+            .is_some_and(|t| self.clock.elapsed() < t.until)
     }
 
     /// What is wrong, for the overview.
     pub fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock().expect("no holder of the lock panics");
         trouble.as_ref().map(|trouble| trouble.message.clone())
+    }
+
+    /// How long something has been wrong; zero where nothing is.
+    pub fn in_trouble_for(&self) -> Duration {
+        let trouble = self.trouble.lock().expect("no holder of the lock panics");
+        let since = trouble.as_ref().map(|trouble| trouble.since);
+        since.map_or(Duration::ZERO, |since| self.clock.elapsed() - since)
     }
 
     /// Notes a call that worked.
@@ -291,10 +344,12 @@ impl Health {
         }
         let doubled = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10));
         let wait = asked_to_wait.unwrap_or(doubled).min(LONGEST_WAIT);
+        let now = self.clock.elapsed();
         *trouble = Some(Trouble {
             message,
             failures,
-            until: Instant::now() + wait,
+            since: trouble.as_ref().map_or(now, |known| known.since),
+            until: now + wait,
         });
     }
 }
@@ -305,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_connection_in_trouble_rests_and_recovers() {
-        let health = Health::new("Slack");
+        let health = Health::new("Slack", Clock::default());
         assert!(!health.is_resting());
         health.failed("invalid_auth".to_owned(), None);
         assert!(health.is_resting());
@@ -316,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_other_side_may_say_how_long_to_wait() {
-        let health = Health::new("Langfuse");
+        let health = Health::new("Langfuse", Clock::default());
         health.failed("rate limit".to_owned(), Some(Duration::ZERO));
         assert!(!health.is_resting());
     }

@@ -18,7 +18,7 @@ pub enum Thumb {
 
 impl Thumb {
     /// The word in rows, in values of buttons and in the `human` score.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Neutral => "neutral",

@@ -85,5 +85,5 @@ pub async fn forget(db: &Db, workspace: &WorkspaceId, trace: &str) -> anyhow::Re
     Ok(true)
 }
 
-/// Why a message or a score is not sent.
+/// Why a card is not posted.
 const GONE: &str = "the trace was deleted in Langfuse";

@@ -568,13 +568,15 @@ pub async fn shown(
 }
 
 /// What is kept of a deleted trace, and of what was made of its text.
-const DROP_TEXT: [&str; 4] = [
+const DROP_TEXT: [&str; 5] = [
     "update traces set payload = $3, payload_hash = $4, deleted_at_ms = $5, to_score = 0,
             asked = coalesce(asked, 0)
      where workspace_id = $1 and id = $2",
     "delete from observations where workspace_id = $1 and trace_id = $2",
-    "update scores set refusal = 'the trace was deleted in Langfuse'
-     where workspace_id = $1 and trace_id = $2 and written_at_ms is null",
+    // Langfuse deletes scores with their trace: should it come back, they are to be written anew.
+    "delete from scores where workspace_id = $1 and trace_id = $2",
+    "update human_scores set revision = revision + 1, written_at_ms = null, refusal = null
+     where workspace_id = $1 and trace_id = $2",
     "update outcomes set reason = case when verdict is null then reason else '' end,
             error_message = case when verdict is null then '' else error_message end,
             printed = '', verdict_hash = null

@@ -3,11 +3,14 @@ use serde::{Deserialize, Serialize};
 use super::message::{REASON_MAX, reason_modal};
 use super::store;
 use crate::app::App;
-use crate::domain::{AnnotatorId, Thumb, TraceId, WorkspaceId};
+use crate::domain::{AnnotatorId, LabelUnit, Thumb, TraceId, WorkspaceId};
 use crate::jobs::Work;
 use crate::outbox::{self, Kind};
 use crate::slack::cut;
 use crate::workspace::Workspace;
+
+/// Nobody's name is longer.
+const NAME_MAX: usize = 80;
 
 /// A click on a card's button, already verified as Slack's and as this workspace's.
 pub struct Thumbed<'a> {
@@ -15,6 +18,8 @@ pub struct Thumbed<'a> {
     pub trace: TraceId,
     /// Who clicked.
     pub annotator: AnnotatorId,
+    /// Their name, where Slack says it.
+    pub annotator_name: Option<&'a str>,
     /// Which button.
     pub thumb: Thumb,
     /// Slack's `action_ts`, in microseconds: which of two clicks was the last.
@@ -36,6 +41,7 @@ pub async fn give_thumb(
     workspace: &Workspace,
     click: Thumbed<'_>,
 ) -> anyhow::Result<()> {
+    let session = session_of(app, workspace, &click.trace).await?;
     let mut transaction = app.db.begin().await?;
     store::insert_annotator(&mut *transaction, &workspace.id, &click.annotator).await?;
     let counts = store::upsert_label(
@@ -50,6 +56,10 @@ pub async fn give_thumb(
     if counts {
         let subject = click.trace.as_str();
         outbox::touch(&mut *transaction, &workspace.id, Kind::Card, subject).await?;
+        let name = click.annotator_name.map(|name| cut(name, NAME_MAX));
+        let said = (name.as_deref(), session.as_deref());
+        let (trace, annotator) = (&click.trace, &click.annotator);
+        store::want_score(&mut *transaction, &workspace.id, trace, annotator, said).await?;
     }
     transaction.commit().await?;
     // First, for the trigger is good for three seconds only.
@@ -59,8 +69,22 @@ pub async fn give_thumb(
     if counts {
         app.jobs.push(&workspace.id, Work::RefreshPosts).await;
         app.jobs.push(&workspace.id, Work::GenerateEval).await;
+        app.jobs.push(&workspace.id, Work::ScoreTraces).await;
     }
     Ok(())
+}
+
+/// The session that a thumb on the trace is about, where people judge sessions.
+async fn session_of(
+    app: &App,
+    workspace: &Workspace,
+    trace: &TraceId,
+) -> anyhow::Result<Option<String>> {
+    if app.settings.label_unit == LabelUnit::Trace {
+        return Ok(None);
+    }
+    let found = store::card_trace(&app.db, &workspace.id, trace).await?;
+    Ok(found.and_then(|found| found.trace.session_id))
 }
 
 /// Opens the reason modal beside the answer to Slack, which must not wait for it.
@@ -106,5 +130,14 @@ pub async fn give_reason(
         return Ok(true);
     }
     let trace = &reason_for.trace;
-    Ok(store::set_comment(&app.db, &workspace.id, trace, annotator, &reason).await?)
+    let mut transaction = app.db.begin().await?;
+    let stands =
+        store::set_comment(&mut *transaction, &workspace.id, trace, annotator, &reason).await?;
+    if stands {
+        let said = (None, None);
+        store::want_score(&mut *transaction, &workspace.id, trace, annotator, said).await?;
+    }
+    transaction.commit().await?;
+    app.jobs.push(&workspace.id, Work::ScoreTraces).await;
+    Ok(stands)
 }

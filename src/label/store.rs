@@ -298,7 +298,7 @@ pub async fn upsert_label(
 /// Adds the reason to a 👎 that stands; says whether one does. A thumb that changed while the modal was
 /// open is not the one that the reason speaks for.
 pub async fn set_comment(
-    db: &Db,
+    db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     trace: &TraceId,
     annotator: &AnnotatorId,
@@ -312,7 +312,36 @@ pub async fn set_comment(
     .bind(workspace.as_str())
     .bind(trace.as_str())
     .bind(annotator.as_str())
-    .execute(db.pool())
+    .execute(db)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Has a person's label written to Langfuse as it stands, as a score; in the transaction that changes it. The name
+/// and the session are the person's and the label's, where they are known; of one label the session never changes.
+pub async fn want_score(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    annotator: &AnnotatorId,
+    (name, session): (Option<&str>, Option<&str>),
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into human_scores
+           (workspace_id, trace_id, annotator_id, annotator_name, session_id, wanted_at_ms)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict (workspace_id, trace_id, annotator_id) do update
+         set annotator_name = coalesce(excluded.annotator_name, human_scores.annotator_name),
+             revision = human_scores.revision + 1, wanted_at_ms = excluded.wanted_at_ms,
+             written_at_ms = null, refusal = null, failures = 0, next_try_at_ms = 0",
+    )
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .bind(annotator.as_str())
+    .bind(name)
+    .bind(session)
+    .bind(now_ms())
+    .execute(db)
+    .await
+    .map(drop)
 }

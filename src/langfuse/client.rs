@@ -17,7 +17,6 @@ use super::budget::{Budget, Priority, Resource};
 use super::filter::Filter;
 use super::plan::Plan;
 use super::reading::{Expansion, millis};
-use super::score::{Score, ScoreType, is_config_name};
 use crate::clock::Clock;
 use crate::domain::{lenient, same_secret};
 
@@ -32,8 +31,6 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 const REFUSALS_MAX: usize = 5;
 /// After so long it is found out again which API there is: servers are upgraded.
 const API_HOLDS: Duration = Duration::from_hours(24);
-/// Score configs asked for at once: Langfuse's largest page.
-const CONFIGS_PAGE: usize = 100;
 /// Pages looked through for a name.
 pub(super) const PAGES_MAX: u64 = 50;
 /// Redirects that are followed one after the other.
@@ -240,50 +237,6 @@ impl Client {
         self.get::<Value>("list traces", "traces", &one("fromTimestamp"))
             .await?;
         Ok(Api::V3)
-    }
-
-    /// Writes a score; the same id replaces.
-    pub async fn put_score(&self, score: &Score) -> Result<()> {
-        let _: Value = self
-            .post("write a score", "scores", &score.to_request())
-            .await?;
-        Ok(())
-    }
-
-    /// Makes the score's config unless there is one of its name; it makes the score filterable and
-    /// chartable. A name that Langfuse allows no config for has none, and its scores are written alike.
-    pub async fn ensure_score_config(&self, name: &str, kind: ScoreType) -> Result<()> {
-        if !is_config_name(name) || self.has_score_config(name).await? {
-            return Ok(());
-        }
-        let _: Value = self
-            .post(
-                "make a score config",
-                "score-configs",
-                &kind.to_request(name),
-            )
-            .await?;
-        Ok(())
-    }
-
-    async fn has_score_config(&self, name: &str) -> Result<bool> {
-        for page in 1..=PAGES_MAX {
-            let query = [
-                ("page", page.to_string()),
-                ("limit", CONFIGS_PAGE.to_string()),
-            ];
-            let answer: Value = self
-                .get("list score configs", "score-configs", &query)
-                .await?;
-            let configs = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
-            if configs.iter().any(|config| config["name"] == name) {
-                return Ok(true);
-            }
-            if is_last_page(page, configs.len(), &answer["meta"]) {
-                break;
-            }
-        }
-        Ok(false)
     }
 
     pub(super) async fn get<T: for<'de> Deserialize<'de>>(

@@ -63,11 +63,12 @@ fn window() -> Window {
 fn score() -> Score {
     Score {
         id: "s".to_owned(),
-        trace_id: "t".to_owned(),
+        subject: Subject::Trace("t".to_owned()),
         name: "cites".to_owned(),
         value: ScoreValue::Boolean(true),
         comment: None,
         metadata: json!({}),
+        config_id: None,
     }
 }
 

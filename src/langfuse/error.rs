@@ -127,6 +127,12 @@ impl Error {
         }
     }
 
+    /// What an event of a batch, which Langfuse has answered as such, came to with this status.
+    pub(super) fn of_event(what: &'static str, status: u16) -> Self {
+        let status = if status < 400 { 500 } else { status };
+        Self::of_status(what, status, None, br#"{"message":""}"#)
+    }
+
     pub(super) fn of_transport(what: &'static str, error: reqwest::Error) -> Self {
         let problem = match (error.is_timeout(), error.is_connect()) {
             (true, _) => "no answer in time".to_owned(),

@@ -16,6 +16,7 @@ mod plan;
 mod reading;
 mod score;
 pub mod signature;
+mod writing;
 
 pub use assemble::ABOUT_TRACE;
 pub use budget::{Budget, Priority, Resource};
@@ -27,7 +28,8 @@ pub use pace::{Looked, Pace};
 pub use payload::{ObservationPayload, TracePayload};
 pub use plan::Plan;
 pub use reading::{OBSERVATIONS_MAX, Page, TRACES_MAX, Window};
-pub use score::{Score, ScoreType, ScoreValue};
+pub use score::{Score, ScoreType, ScoreValue, Subject};
+pub use writing::{BATCH_BYTES, Batches, Event, ScoreConfig};
 
 #[cfg(test)]
 mod elsewhere_tests;

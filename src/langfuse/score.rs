@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
-/// A score on a trace. The same id replaces: derive it from what the score is about.
+/// A score. The same id replaces: derive it from what the score is about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// Ours.
     pub id: String,
-    /// The trace it is about; Langfuse takes it before the trace has arrived there, too.
-    pub trace_id: String,
+    /// What it is about.
+    pub subject: Subject,
     /// The eval's name; the same as its config's, where there is one.
     pub name: String,
     /// The verdict or label.
@@ -15,6 +15,17 @@ pub struct Score {
     pub comment: Option<String>,
     /// An object that Langfuse keeps beside the score.
     pub metadata: Value,
+    /// The config of its name, where there is one: name, type and value must fit it.
+    pub config_id: Option<String>,
+}
+
+/// What a score is about. Langfuse takes the id of a trace or session that has not arrived there, too.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// One trace.
+    Trace(String),
+    /// All traces of a session.
+    Session(String),
 }
 
 /// A score's value, which also names its data type.
@@ -46,16 +57,24 @@ pub fn is_config_name(name: &str) -> bool {
 }
 
 impl Score {
-    /// The body of `POST /api/public/scores`.
+    /// The body of `POST /api/public/scores`, and of a `score-create` event.
     pub fn to_request(&self) -> Value {
         let (value, data_type) = match &self.value {
             ScoreValue::Boolean(value) => (json!(u8::from(*value)), "BOOLEAN"),
             ScoreValue::Categorical(value) => (json!(value), "CATEGORICAL"),
         };
-        json!({
-            "id": self.id, "traceId": self.trace_id, "name": self.name, "value": value,
+        let (subject, id) = match &self.subject {
+            Subject::Trace(id) => ("traceId", id),
+            Subject::Session(id) => ("sessionId", id),
+        };
+        let mut request = json!({
+            "id": self.id, subject: id, "name": self.name, "value": value,
             "dataType": data_type, "comment": self.comment, "metadata": self.metadata,
-        })
+        });
+        if let Some(config) = &self.config_id {
+            request["configId"] = json!(config);
+        }
+        request
     }
 }
 
@@ -74,6 +93,22 @@ impl ScoreType {
             }
         }
     }
+
+    /// Whether scores of this type may name the config, as Langfuse lists it.
+    pub fn fits(self, config: &Value) -> bool {
+        let is_archived = config["isArchived"] == true;
+        let fits = match self {
+            Self::Boolean => config["dataType"] == "BOOLEAN",
+            Self::Categorical(words) => {
+                let categories = config["categories"]
+                    .as_array()
+                    .map_or(&[][..], Vec::as_slice);
+                let has = |word| categories.iter().any(|category| category["label"] == word);
+                config["dataType"] == "CATEGORICAL" && words.iter().all(|word| has(*word))
+            }
+        };
+        fits && !is_archived
+    }
 }
 
 #[cfg(test)]
@@ -84,11 +119,12 @@ mod tests {
     fn a_boolean_travels_as_one_or_zero_and_a_category_as_text() {
         let mut score = Score {
             id: "i".to_owned(),
-            trace_id: "t".to_owned(),
+            subject: Subject::Trace("t".to_owned()),
             name: "cites a source".to_owned(),
             value: ScoreValue::Boolean(false),
             comment: None,
             metadata: json!({}),
+            config_id: None,
         };
         let request = score.to_request();
         assert_eq!(
@@ -97,6 +133,38 @@ mod tests {
         );
         score.value = ScoreValue::Categorical("up".to_owned());
         assert_eq!(score.to_request()["value"], json!("up"));
+        score.subject = Subject::Session("s".to_owned());
+        let request = score.to_request();
+        assert_eq!(
+            (&request["sessionId"], request.get("traceId")),
+            (&json!("s"), None)
+        );
+    }
+
+    #[test]
+    fn a_config_of_another_type_or_of_other_words_or_an_archived_one_is_not_named() {
+        let words = ScoreType::Categorical(&["up", "down"]);
+        let of = |words: &[&str]| {
+            let categories: Vec<Value> = words.iter().map(|word| json!({"label": word})).collect();
+            json!({"dataType": "CATEGORICAL", "categories": categories})
+        };
+        let mut archived = of(&["up", "down"]);
+        archived["isArchived"] = json!(true);
+        for (kind, config, expected) in [
+            (words, of(&["down", "other", "up"]), true),
+            (words, of(&["up"]), false),
+            (words, archived, false),
+            (
+                words,
+                json!({"dataType": "BOOLEAN", "categories": null}),
+                false,
+            ),
+            (ScoreType::Boolean, json!({"dataType": "BOOLEAN"}), true),
+            (ScoreType::Boolean, json!({"dataType": "NUMERIC"}), false),
+            (ScoreType::Boolean, Value::Null, false),
+        ] {
+            assert_eq!(kind.fits(&config), expected, "{config}");
+        }
     }
 
     #[test]

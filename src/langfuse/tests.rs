@@ -195,17 +195,19 @@ async fn a_score_is_replaced_by_its_id_and_its_config_made_once() {
     let client = client(&langfuse).await;
     let mut score = Score {
         id: "s".to_owned(),
-        trace_id: "not there yet".to_owned(),
+        subject: Subject::Trace("not there yet".to_owned()),
         name: "cites a source".to_owned(),
         value: ScoreValue::Boolean(true),
         comment: Some("because".to_owned()),
         metadata: json!({"by": "iofold"}),
+        config_id: None,
     };
     for value in [true, false] {
-        client
-            .ensure_score_config(&score.name, ScoreType::Boolean)
-            .await
-            .expect("it is made");
+        let config = client.ensure_score_config(&score.name, ScoreType::Boolean);
+        let ScoreConfig::Found(id) = config.await.expect("it is made") else {
+            panic!("there is one")
+        };
+        score.config_id = Some(id);
         score.value = ScoreValue::Boolean(value);
         client.put_score(&score).await.expect("it is taken");
     }
@@ -222,10 +224,13 @@ async fn a_score_is_replaced_by_its_id_and_its_config_made_once() {
         .ensure_score_config("human", words)
         .await
         .expect("it is made");
-    client
-        .ensure_score_config("no/config", words)
-        .await
-        .expect("there is none, and no error");
+    for (name, kind, expected) in [
+        ("no/config", words, ScoreConfig::NotAllowed),
+        ("human", ScoreType::Boolean, ScoreConfig::Unfit),
+    ] {
+        let config = client.ensure_score_config(name, kind).await;
+        assert_eq!(config.expect("none, and no error"), expected);
+    }
     let configs: Value = client
         .get("list", "score-configs", &[])
         .await
@@ -237,7 +242,7 @@ async fn a_score_is_replaced_by_its_id_and_its_config_made_once() {
         .map(|c| &c["name"])
         .collect();
     assert_eq!(names, ["cites a source", "human"]);
-    score.trace_id = String::new();
+    score.config_id = None;
     score.name = String::new();
     let refused = client.put_score(&score).await.expect_err("it has no name");
     assert!(refused.concerns_this_request_only(), "{refused}");

@@ -7,7 +7,7 @@ use super::message::{ReportView, not_yet_message, report_message};
 use super::picture::{alt_text, picture};
 use super::refine::answer_refinements;
 use super::store::{self, StoredOutcome, StoredReport, Version};
-use super::thread::{Link, MISSES_SHOWN, Miss, code_messages, misses_message, permalink};
+use super::thread::{Link, MISSES_SHOWN, Miss, code_messages, misses_message};
 use crate::app::App;
 use crate::domain::{TraceId, Verdict, VersionId};
 use crate::generate::Versus;
@@ -321,7 +321,7 @@ pub async fn link_of(
         trace: trace.clone(),
         question: store::question(&app.db, &workspace.id, trace).await?,
         langfuse: workspace.langfuse_url(&app.db, trace).await?,
-        slack: card.and_then(|card| permalink(team_url, &card)),
+        slack: card.and_then(|card| card.permalink(team_url)),
     })
 }
 

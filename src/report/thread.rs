@@ -6,7 +6,7 @@ use super::refinements::Fallen;
 use super::words::{self, counted};
 use crate::domain::{EvalSource, Thumb, TraceId, Verdict, one_line};
 use crate::llm::Usage;
-use crate::slack::{Message, Posted, SECTION_MAX, context, cut, escape, preformatted, section};
+use crate::slack::{Message, SECTION_MAX, context, cut, escape, preformatted, section};
 use crate::stats::wilson;
 
 /// Slack refuses a message whose blocks hold too much text together; four sections' worth passes.
@@ -239,15 +239,6 @@ pub fn kept_message(reason: &str, took: Option<&Usage>) -> Message {
         blocks,
         metadata: None,
     }
-}
-
-/// A message's address for people of its team, from the team's own (`https://….slack.com/`); `None`
-/// where that is not known.
-pub fn permalink(team_url: &str, posted: &Posted) -> Option<String> {
-    let team_url = team_url.trim_end_matches('/');
-    let ts = posted.ts.replace('.', "");
-    let known = team_url.starts_with("https://") || team_url.starts_with("http://");
-    known.then(|| format!("{team_url}/archives/{}/p{ts}", posted.channel))
 }
 
 #[cfg(test)]

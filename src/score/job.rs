@@ -1,14 +1,13 @@
 use std::collections::BTreeSet;
 
-use serde_json::json;
 use uuid::Uuid;
 
-use super::store::{self, PendingScore};
+use super::write::Writer;
+use super::{store, trouble};
 use crate::app::App;
-use crate::domain::{Outcome, TraceId, Verdict, VersionId, WorkspaceId};
-use crate::langfuse::{self, Priority, Score, ScoreType, ScoreValue};
+use crate::domain::{Outcome, TraceId, VersionId, WorkspaceId};
 use crate::run::{self, PendingRun, VersionSource};
-use crate::workspace::{LangfuseConnection, Workspace};
+use crate::workspace::{Workspace, slack_url_of};
 
 /// Traces handled between two looks at the rows.
 const TRACES_AT_ONCE: i64 = 50;
@@ -19,10 +18,20 @@ const TRACES_AT_ONCE: i64 = 50;
 /// is away, nor when another version is deployed meanwhile.
 pub async fn score_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     run_new(app, workspace).await?;
-    match workspace.awake_langfuse() {
-        Some(langfuse) => write_scores(app, workspace, langfuse).await,
-        None => Ok(()),
+    let Some(langfuse) = &workspace.langfuse else {
+        return Ok(());
+    };
+    trouble::say(app, workspace, langfuse).await?;
+    if langfuse.writing.is_resting() {
+        return Ok(());
     }
+    let writer = Writer {
+        db: &app.db,
+        workspace: &workspace.id,
+        langfuse,
+        slack_url: slack_url_of(&app.db, &workspace.id).await?,
+    };
+    writer.run(|| app.is_stopping()).await
 }
 
 async fn run_new(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
@@ -70,65 +79,6 @@ async fn want_scores(
         }
     }
     Ok(transaction.commit().await?)
-}
-
-async fn write_scores(
-    app: &App,
-    workspace: &Workspace,
-    langfuse: &LangfuseConnection,
-) -> anyhow::Result<()> {
-    while !app.is_stopping() {
-        let pending = store::pending_scores(&app.db, &workspace.id, TRACES_AT_ONCE).await?;
-        if pending.is_empty() {
-            break;
-        }
-        for score in &pending {
-            write_score(app, &workspace.id, langfuse, score).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn write_score(
-    app: &App,
-    workspace: &WorkspaceId,
-    langfuse: &LangfuseConnection,
-    pending: &PendingScore,
-) -> anyhow::Result<()> {
-    let made = langfuse.ensure_score_config(&pending.eval_name, ScoreType::Boolean);
-    made.await.map_err(|error| failed(langfuse, error))?;
-    let client = langfuse.client.at(Priority::Scores);
-    let refusal = match client.put_score(&score_of(pending)).await {
-        Ok(()) => {
-            langfuse.health.recovered();
-            None
-        }
-        // A trace that is gone, or a score that Langfuse will never take, is not sent for ever.
-        Err(error) if error.concerns_this_request_only() => {
-            tracing::warn!(trace.id = %pending.trace, %error, "Langfuse refused a score");
-            Some(error.to_string())
-        }
-        Err(error) => return Err(failed(langfuse, error)),
-    };
-    Ok(store::finish_score(&app.db, workspace, pending, refusal.as_deref()).await?)
-}
-
-fn score_of(pending: &PendingScore) -> Score {
-    Score {
-        id: pending.id.clone(),
-        trace_id: pending.trace.to_string(),
-        name: pending.eval_name.clone(),
-        value: ScoreValue::Boolean(pending.verdict == Verdict::Pass),
-        comment: Some(pending.reason.clone()).filter(|reason| !reason.is_empty()),
-        metadata: json!({
-            "eval_version": pending.version, "labels": pending.labels, "by": "iofold",
-        }),
-    }
-}
-
-fn failed(langfuse: &LangfuseConnection, error: langfuse::Error) -> anyhow::Error {
-    langfuse.failed(&error);
-    error.into()
 }
 
 /// The same for a retry and for a re-scoring, so that Langfuse replaces rather than adds.

@@ -1,7 +1,6 @@
-use sqlx::any::AnyRow;
-use sqlx::{Any, Executor, Row};
+use sqlx::{Any, Executor};
 
-use crate::domain::{TraceId, Verdict, VersionId, WorkspaceId};
+use crate::domain::{VersionId, WorkspaceId};
 use crate::run::{AGAIN_AFTER_MS, PendingRun, VersionSource};
 use crate::store::{Db, now_ms};
 
@@ -78,12 +77,14 @@ pub async fn want_score(
     score_id: &str,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into scores (workspace_id, version_id, trace_id, score_id, payload_hash)
-         select $1, $2, $3, $4, $5
+        "insert into scores (workspace_id, version_id, trace_id, score_id, payload_hash, wanted_at_ms)
+         select $1, $2, $3, $4, $5, $6
          where not exists (select 1 from traces
                where workspace_id = $1 and id = $3 and origin is not null)
          on conflict (workspace_id, version_id, trace_id) do update
-         set payload_hash = excluded.payload_hash, written_at_ms = null, refusal = null
+         set payload_hash = excluded.payload_hash, revision = scores.revision + 1,
+             wanted_at_ms = excluded.wanted_at_ms, written_at_ms = null, refusal = null,
+             failures = 0, next_try_at_ms = 0
          where scores.payload_hash <> excluded.payload_hash",
     )
     .bind(workspace.as_str())
@@ -91,87 +92,8 @@ pub async fn want_score(
     .bind(run.trace.as_str())
     .bind(score_id)
     .bind(&run.payload_hash)
+    .bind(now_ms())
     .execute(db)
-    .await
-    .map(drop)
-}
-
-/// A score that Langfuse does not have yet.
-pub struct PendingScore {
-    /// Stable: the same for a retry and for a re-scoring.
-    pub id: String,
-    pub version: VersionId,
-    /// The score's name.
-    pub eval_name: String,
-    /// Labelled traces that the version was made from.
-    pub labels: i64,
-    pub trace: TraceId,
-    /// The trace as it was.
-    pub payload_hash: String,
-    pub verdict: Verdict,
-    pub reason: String,
-}
-
-/// The scores that Langfuse does not have yet and has not refused, whatever became of their version.
-pub async fn pending_scores(
-    db: &Db,
-    workspace: &WorkspaceId,
-    limit: i64,
-) -> anyhow::Result<Vec<PendingScore>> {
-    let rows = sqlx::query(
-        "select score_id, scores.version_id, evals.name, label_count, scores.trace_id,
-                scores.payload_hash, verdict, outcomes.reason
-         from scores
-         join outcomes on outcomes.workspace_id = scores.workspace_id
-          and outcomes.version_id = scores.version_id and outcomes.trace_id = scores.trace_id
-         join eval_versions on eval_versions.workspace_id = scores.workspace_id
-          and eval_versions.id = scores.version_id
-         join evals on evals.workspace_id = scores.workspace_id
-          and evals.id = eval_versions.eval_id
-         where scores.workspace_id = $1 and written_at_ms is null and refusal is null
-           and verdict in ('pass', 'fail')
-         order by ran_at_ms limit $2",
-    )
-    .bind(workspace.as_str())
-    .bind(limit)
-    .fetch_all(db.pool())
-    .await?;
-    rows.iter().map(pending_of).collect()
-}
-
-fn pending_of(row: &AnyRow) -> anyhow::Result<PendingScore> {
-    let word: String = row.try_get("verdict")?;
-    Ok(PendingScore {
-        id: row.try_get("score_id")?,
-        version: row.try_get::<String, _>("version_id")?.into(),
-        eval_name: row.try_get("name")?,
-        labels: row.try_get("label_count")?,
-        trace: row.try_get::<String, _>("trace_id")?.into(),
-        payload_hash: row.try_get("payload_hash")?,
-        verdict: Verdict::parse(&word).ok_or_else(|| anyhow::anyhow!("no verdict: {word}"))?,
-        reason: row.try_get("reason")?,
-    })
-}
-
-/// Records that Langfuse has a score, or why it never will; unless the trace has changed since.
-pub async fn finish_score(
-    db: &Db,
-    workspace: &WorkspaceId,
-    score: &PendingScore,
-    refusal: Option<&str>,
-) -> sqlx::Result<()> {
-    let written = refusal.is_none().then(now_ms);
-    sqlx::query(
-        "update scores set written_at_ms = $1, refusal = $2
-         where workspace_id = $3 and version_id = $4 and trace_id = $5 and payload_hash = $6",
-    )
-    .bind(written)
-    .bind(refusal)
-    .bind(workspace.as_str())
-    .bind(score.version.as_str())
-    .bind(score.trace.as_str())
-    .bind(&score.payload_hash)
-    .execute(db.pool())
     .await
     .map(drop)
 }

@@ -57,6 +57,17 @@ pub struct Posted {
     pub ts: String,
 }
 
+impl Posted {
+    /// The message's address for people of its team, from the team's own (`https://….slack.com/`); `None` where that
+    /// is not known. As `chat.getPermalink` has it, without asking.
+    pub fn permalink(&self, team_url: &str) -> Option<String> {
+        let team_url = team_url.trim_end_matches('/');
+        let ts = self.ts.replace('.', "");
+        let known = team_url.starts_with("https://") || team_url.starts_with("http://");
+        known.then(|| format!("{team_url}/archives/{}/p{ts}", self.channel))
+    }
+}
+
 /// Why a call to Slack failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

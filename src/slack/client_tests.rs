@@ -71,3 +71,17 @@ fn a_refusal_concerns_the_connection_the_content_or_the_message_alone() {
     assert_eq!(kinds("service_unavailable"), [false, false, true]);
     assert_eq!(kinds("is_archived"), [false, false, false]);
 }
+
+#[test]
+fn a_message_is_linked_only_where_the_teams_address_is_known() {
+    let posted = Posted {
+        channel: "C1".to_owned(),
+        ts: "1700000000.000100".to_owned(),
+    };
+    assert_eq!(
+        posted.permalink("https://team.slack.com/").as_deref(),
+        Some("https://team.slack.com/archives/C1/p1700000000000100")
+    );
+    assert_eq!(posted.permalink(""), None);
+    assert_eq!(posted.permalink("javascript:alert(1)"), None);
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use axum::Router;
 use chrono::TimeDelta;
-use iofold::langfuse::{Client, CodeEvaluator, Filter, Score, ScoreType, ScoreValue, Window};
+use iofold::langfuse::{Client, CodeEvaluator, Filter, Score, ScoreType, ScoreValue, Subject, Window};
 use iofold::playground::langfuse::{Apis, Langfuse, Options, ProjectConfig};
 use serde_json::{Value, json};
 
@@ -145,11 +145,12 @@ async fn write(client: &Client) {
         }
         let score = Score {
             id: name.to_owned(),
-            trace_id: "t1".to_owned(),
+            subject: Subject::Trace("t1".to_owned()),
             name: name.to_owned(),
             value,
             comment: None,
             metadata: json!({"labels": 20}),
+            config_id: None,
         };
         client.put_score(&score).await.expect("it is taken");
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::clock::Clock;
 use crate::ingest::backfill::{self, Backfill, Ended, Owner, Progress};
-use crate::langfuse::{Filter, Priority, Score, ScoreValue};
+use crate::langfuse::{Filter, Priority, Score, ScoreValue, Subject};
 
 impl World {
     pub(super) async fn by(options: Options, client: impl FnOnce(Client) -> Client) -> Self {
@@ -162,11 +162,12 @@ async fn write_scores(world: &World, traffic: &Traffic, until: Duration) -> u32 
     while traffic.clock.elapsed() < until {
         let score = Score {
             id: format!("s{written}"),
-            trace_id: "t0000".to_owned(),
+            subject: Subject::Trace("t0000".to_owned()),
             name: "good".to_owned(),
             value: ScoreValue::Boolean(true),
             comment: None,
             metadata: json!({}),
+            config_id: None,
         };
         client
             .put_score(&score)

@@ -47,6 +47,12 @@ impl Refusal {
         }
     }
 
+    /// As it was ordered to fail.
+    pub fn by_order(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(status, "Fault", "This fails by order".to_owned())
+    }
+
     /// As an entry of a batch's `errors`.
     pub fn for_event(&self, id: &Value) -> Value {
         json!({"id": id, "status": self.status.as_u16(), "message": self.message, "error": self.error})
@@ -107,6 +113,9 @@ async fn admit(State(langfuse): State<Langfuse>, mut request: Request, next: Nex
     let path = request.uri().path().trim_start_matches('/');
     let path = path.strip_prefix("api/public/").unwrap_or(path);
     let resource = Resource::of_path(path).unwrap_or(Resource::PublicApi);
+    if let Some(status) = langfuse.locked().fault(resource) {
+        return Refusal::by_order(status).into_response();
+    }
     let Some((project, budget)) = spend(&langfuse, request.headers(), resource) else {
         let message = "Invalid credentials. Confirm that you've configured the correct host.";
         let status = StatusCode::UNAUTHORIZED;

@@ -16,6 +16,7 @@ mod scores;
 mod state;
 mod traces;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -107,6 +108,21 @@ pub struct Requests {
     pub answered: u64,
     /// Requests that were refused as too many.
     pub refused: u64,
+    /// Requests that a fault has answered.
+    pub failed: u64,
+    /// Scores that were taken, replacements included.
+    pub scores: u64,
+}
+
+/// What goes wrong, by order.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// The status that answers every request for the API.
+    pub all: Option<u16>,
+    /// The status that answers every batch.
+    pub batches: Option<u16>,
+    /// The status that a score on one of these traces comes to, alone or in a batch.
+    pub scores_of: BTreeMap<String, u16>,
 }
 
 /// A score as the trace's page shows it.
@@ -176,6 +192,11 @@ impl Langfuse {
     /// Takes a trace away, as a person does in Langfuse.
     pub fn delete_trace(&self, project_id: &str, trace_id: &str) {
         self.locked().delete_trace(project_id, trace_id);
+    }
+
+    /// Has this go wrong from now on, and nothing else.
+    pub fn fail(&self, faults: Faults) {
+        self.locked().faults = faults;
     }
 
     /// Answered requests for the API, and those that were refused as too many.

@@ -95,6 +95,10 @@ fn json_of(body: &[u8]) -> Result<Value, Refusal> {
 fn put_score(state: &mut Held, project_id: &str, request: &Value) -> Result<String, Refusal> {
     let project = state.own_project(project_id);
     let score = score_of(project, request)?;
+    let trace = score["traceId"].as_str().unwrap_or_default();
+    if let Some(status) = state.faults.scores_of.get(trace) {
+        return Err(Refusal::by_order(*status));
+    }
     state.put_score(project_id, &score);
     Ok(score["id"].as_str().unwrap_or_default().to_owned())
 }

@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 
 use super::access::Access;
 use super::recorded::{ending_at, recorded_id};
-use super::{Limits, ProjectConfig, Recorded, Requests, observations};
+use super::{Faults, Limits, ProjectConfig, Recorded, Requests, observations};
 use crate::domain::AnnotatorLabel;
+use crate::langfuse::Resource;
 use crate::playground::journal::Journal;
 
 pub struct State {
     pub requests: Requests,
+    pub faults: Faults,
     projects: Vec<Project>,
     journal: Journal,
 }
@@ -56,6 +58,7 @@ impl State {
             .map(|config| Project::new(config, limits));
         let mut state = Self {
             requests: Requests::default(),
+            faults: Faults::default(),
             projects: projects.collect(),
             journal,
         };
@@ -122,6 +125,7 @@ impl State {
     }
 
     pub fn put_score(&mut self, project_id: &str, score: &Value) {
+        self.requests.scores += 1;
         self.record(json!({"score": {"project": project_id, "score": score}}));
     }
 
@@ -131,6 +135,17 @@ impl State {
 
     pub fn put_evaluator(&mut self, project_id: &str, evaluator: &Value) {
         self.record(json!({"evaluator": {"project": project_id, "evaluator": evaluator}}));
+    }
+
+    /// The status that a request of this kind is to fail with; counts it.
+    pub fn fault(&mut self, resource: Resource) -> Option<u16> {
+        let of_batches = self
+            .faults
+            .batches
+            .filter(|_| resource == Resource::Ingestion);
+        let status = self.faults.all.or(of_batches)?;
+        self.requests.failed += 1;
+        Some(status)
     }
 
     /// Writes down what happens, and lets it happen.
