@@ -29,7 +29,7 @@ const BATCH_FROM: usize = 6;
 const BATCH_FROM_LIMITED: usize = 2;
 /// Scores sent one by one before the rows are looked at again.
 const SINGLES_AT_ONCE: usize = 20;
-/// Scores that fail in a row are no score's fault.
+/// So many scores that fail in a row are no score's fault. Of a connection in trouble one is tried, each time another.
 const FAILURES_IN_A_ROW: usize = 2;
 /// A score that fails so often while others are written is given up.
 const FAILURES_MAX: i64 = 5;
@@ -160,7 +160,7 @@ impl Writer<'_> {
         let client = self.langfuse.client.at(Priority::Scores);
         let mut round = Round::default();
         let mut configs = HashMap::new();
-        let mut in_a_row = 0;
+        let mut in_a_row = usize::from(self.langfuse.writing.trouble().is_some());
         for one in outgoing.into_iter().take(SINGLES_AT_ONCE) {
             if is_stopping() || in_a_row == FAILURES_IN_A_ROW {
                 break;

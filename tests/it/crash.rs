@@ -12,12 +12,12 @@ use crate::support::Database;
 use crate::support::process::Process;
 use crate::support::stage::{Stage, button, recorded, trace_of};
 
-on_both_databases!(killed_at_ten_points_it_goes_on_with_nothing_lost_or_doubled);
+on_both_databases!(killed_at_eleven_points_it_goes_on_with_nothing_lost_or_doubled);
 
 const LABELLED: usize = 24;
 const TRACES: usize = 48;
 
-async fn killed_at_ten_points_it_goes_on_with_nothing_lost_or_doubled(database: Database) {
+async fn killed_at_eleven_points_it_goes_on_with_nothing_lost_or_doubled(database: Database) {
     let settings = [("IOFOLD_LABELS_TO_GENERATE", "24")];
     let set = recorded("math_json_format", TRACES);
     let stage = Stage::set(database, Apis::Both, set, &settings).await;
@@ -42,6 +42,10 @@ async fn killed_at_ten_points_it_goes_on_with_nothing_lost_or_doubled(database: 
             victim.kill();
         }
     }
+    kill_when(&victim, "the first person's score", || async {
+        !stage.human_scores().is_empty()
+    })
+    .await;
     let replies = || async { report(&stage).await.map_or(0, |report| replies(&report)) };
     kill_when(&victim, "the report", || async {
         report(&stage).await.is_some()
@@ -65,7 +69,11 @@ async fn killed_at_ten_points_it_goes_on_with_nothing_lost_or_doubled(database: 
         (stage.scores().len() >= TRACES - LABELLED).then_some(())
     });
     scores.await;
-    assert_eq!(victim.kills(), 10);
+    let people = victim.eventually("a score for each thumb", || async {
+        (stage.human_scores().len() >= LABELLED).then_some(())
+    });
+    people.await;
+    assert_eq!(victim.kills(), 11);
     assert_nothing_is_doubled_or_lost(&stage).await;
 }
 
@@ -154,6 +162,7 @@ async fn assert_nothing_is_doubled_or_lost(stage: &Stage) {
         (TRACES - LABELLED, TRACES - LABELLED)
     );
     let db = Db::connect(&stage.database_url).await.expect("it opens");
+    assert_each_label_is_one_score(stage, &db).await;
     let count = async |what: &'static str| {
         let row = sqlx::query(what).fetch_one(db.pool()).await.expect("a row");
         row.get::<i64, _>("found")
@@ -171,4 +180,30 @@ async fn assert_nothing_is_doubled_or_lost(stage: &Stage) {
         count("select count(*) as found from eval_versions").await,
         1
     );
+}
+
+async fn assert_each_label_is_one_score(stage: &Stage, db: &Db) {
+    let rows = sqlx::query("select trace_id, annotator_id, label from labels")
+        .fetch_all(db.pool())
+        .await
+        .expect("rows");
+    let read = |row: &sqlx::any::AnyRow| {
+        let read = |column| row.get::<String, _>(column);
+        [read("trace_id"), read("annotator_id"), read("label")]
+    };
+    let mut labels: Vec<[String; 3]> = rows.iter().map(read).collect();
+    let scores = stage.human_scores();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let score = |score: &Value| {
+        let annotator = &score["metadata"]["annotator"];
+        [
+            text(&score["traceId"]),
+            text(annotator),
+            text(&score["stringValue"]),
+        ]
+    };
+    let mut scored: Vec<[String; 3]> = scores.iter().map(score).collect();
+    labels.sort();
+    scored.sort();
+    assert_eq!(scored, labels);
 }

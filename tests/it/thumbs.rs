@@ -100,6 +100,30 @@ async fn thumbs_given_at_once_all_count_and_the_last_of_a_person_wins(database: 
         (said("ADA"), said("BOB"), said("CLEO"), given.len()),
         ("up", "down", "neutral", 3)
     );
+    let scored = eventually("a score for each person", || async {
+        let scores = stage.human_scores();
+        let said = |score: &Value| {
+            let who = score["metadata"]["annotator"].as_str()?.to_owned();
+            Some((who, score["stringValue"].as_str()?.to_owned()))
+        };
+        let said: BTreeMap<String, String> = scores.iter().filter_map(said).collect();
+        let is_last = said.get("ADA")? == "up" && said.get("BOB")? == "down";
+        (is_last && said.get("CLEO")? == "neutral").then_some(scores)
+    });
+    let scored = scored.await;
+    assert_eq!(
+        scored.len(),
+        3,
+        "one for each, whatever they pressed before"
+    );
+    let link = scored[0]["metadata"]["slack"].as_str().expect("a link");
+    let ts = card["ts"].as_str().expect("a time").replace('.', "");
+    assert!(
+        link.ends_with(&format!("/archives/{channel}/p{ts}")),
+        "{link}"
+    );
+    let name = &scored[0]["metadata"]["annotator_name"];
+    assert!(name.is_string(), "{name}");
     eventually("the tally", || async {
         let card = stage.cards().await.pop()?;
         card["blocks"]
@@ -143,6 +167,16 @@ async fn a_reason_is_added_to_a_label_that_is_stored_already(database: Database)
     assert_eq!(
         after,
         ("down".to_owned(), Some("<!here> it \"lies\" 👎".to_owned()))
+    );
+    let scores = eventually("the reason in Langfuse", || async {
+        let scores = stage.human_scores();
+        let has_reason = scores.iter().any(|score| score["comment"].is_string());
+        has_reason.then_some(scores)
+    });
+    let scores = scores.await;
+    assert_eq!(
+        (scores.len(), &scores[0]["comment"]),
+        (1, &json!("<!here> it \"lies\" 👎"))
     );
     running.stop().await;
 }

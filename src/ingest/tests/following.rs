@@ -389,6 +389,40 @@ async fn a_sent_trace_is_taken_for_deleted_only_once_langfuse_has_shown_it_and_t
 }
 
 #[tokio::test]
+async fn a_score_on_a_trace_never_comes_back_with_it() {
+    for apis in [Apis::V4, Apis::V3] {
+        let world = World::of(with(apis)).await;
+        world.langfuse.put_trace("p", ended("t", 60));
+        world.poll().await;
+        let before = world.only().await;
+        let score = Score {
+            id: "s".to_owned(),
+            subject: Subject::Trace("t".to_owned()),
+            name: "human".to_owned(),
+            value: ScoreValue::Categorical("down".to_owned()),
+            comment: Some("it lies".to_owned()),
+            metadata: json!({"annotator": "U1"}),
+            config_id: None,
+        };
+        let put = world.connection().client.put_score(&score).await;
+        put.expect("it is taken");
+        assert_eq!(world.poll().await, 0, "{apis:?}: nothing is new");
+        world.deliver("1", json!({"traceId": "t"})).await;
+        world.handle().await;
+        let after = world.only().await;
+        assert_eq!(after.trace, before.trace);
+        assert_eq!(after.changed_at_ms, before.changed_at_ms);
+        let text = after.trace.to_json();
+        assert!(
+            !text.contains("it lies") && !text.contains("human"),
+            "{text}"
+        );
+        let labels = "select count(*) as found from labels";
+        assert_eq!(world.count(labels).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn what_langfuse_shows_as_it_was_sent_counts_as_shown() {
     let world = World::of(with(Apis::V4)).await;
     let (db, workspace) = (&world.db, &world.workspace.id);

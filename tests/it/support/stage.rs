@@ -294,9 +294,18 @@ impl Stage {
         }
     }
 
-    /// The scores that Langfuse holds.
+    /// The evals' scores that Langfuse holds.
     pub fn scores(&self) -> Vec<Value> {
-        self.playground.langfuse().scores("project-default")
+        let mut scores = self.playground.langfuse().scores("project-default");
+        scores.retain(|score| score["name"] != "human");
+        scores
+    }
+
+    /// The people's scores that Langfuse holds.
+    pub fn human_scores(&self) -> Vec<Value> {
+        let mut scores = self.playground.langfuse().scores("project-default");
+        scores.retain(|score| score["name"] == "human");
+        scores
     }
 }
 
