@@ -17,21 +17,27 @@ const TRACES_AT_ONCE: i64 = 50;
 /// A verdict and its pending score are rows before anything is sent, so nothing is lost while Langfuse
 /// is away, nor when another version is deployed meanwhile.
 pub async fn score_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    run_new(app, workspace).await?;
-    let Some(langfuse) = &workspace.langfuse else {
+    let ran = run_new(app, workspace).await;
+    // People's labels do not wait for an eval that can't run.
+    write_pending(app, workspace).await?;
+    ran
+}
+
+async fn write_pending(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let langfuse = workspace.langfuse.as_ref();
+    let Some(langfuse) = langfuse.filter(|langfuse| !langfuse.writing.is_resting()) else {
         return Ok(());
     };
-    trouble::say(app, workspace, langfuse).await?;
-    if langfuse.writing.is_resting() {
-        return Ok(());
-    }
     let writer = Writer {
         db: &app.db,
         workspace: &workspace.id,
         langfuse,
         slack_url: slack_url_of(&app.db, &workspace.id).await?,
     };
-    writer.run(|| app.is_stopping()).await
+    match writer.run(|| app.is_stopping()).await? {
+        true => Ok(()),
+        false => trouble::say(app, workspace, langfuse).await,
+    }
 }
 
 async fn run_new(app: &App, workspace: &Workspace) -> anyhow::Result<()> {

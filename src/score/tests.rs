@@ -116,7 +116,10 @@ impl World {
 
     /// Writes what is pending; whether Langfuse takes scores.
     async fn write(&self) -> bool {
-        self.writer().run(|| false).await.is_ok()
+        self.writer()
+            .run(|| false)
+            .await
+            .expect("the database answers")
     }
 
     async fn backlog(&self) -> Backlog {

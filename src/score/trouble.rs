@@ -62,6 +62,64 @@ fn message(trouble: &str, waiting: i64) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Turned;
+    use crate::langfuse::Client;
+    use crate::outbox::tests::app;
+    use crate::slack::scripted::ScriptedSlack;
+
+    const WAITING: &str = "
+        insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
+                            started_at_ms, first_seen_at_ms, changed_at_ms)
+        values ('default', 't', '{}', 'h', 'g', 1, 0, 0, 0, 0);
+        insert into annotators values ('default', 'U1', 0);
+        insert into labels values ('default', 't', 'U1', 'up', null, 0, 0);
+        insert into human_scores (workspace_id, trace_id, annotator_id, wanted_at_ms)
+        values ('default', 't', 'U1', 0)";
+
+    #[tokio::test]
+    async fn an_outage_is_said_in_the_channel_once_and_only_where_it_lasts_and_scores_wait() {
+        let slack = ScriptedSlack::start().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = app(&slack, &folder, "C1").await;
+        let workspace = app.workspace(&"default".into()).expect("it is configured");
+        let start = "2026-06-01T00:00:00Z".parse().expect("a time");
+        let (_, clock) = Turned::starting(start, 1);
+        let base = "http://127.0.0.1:9".parse().expect("it is a URL");
+        let client = Client::new(&base, "pk", &"sk".into()).expect("it is made");
+        let langfuse =
+            LangfuseConnection::new(client.on(crate::langfuse::Plan::Hobby, clock.clone()));
+        let change = async |rows: &'static str| {
+            let changed = sqlx::raw_sql(rows).execute(app.db.pool()).await;
+            changed.expect("they are changed");
+        };
+        let hour = Duration::from_secs(3_601);
+        langfuse.writing.failed("no (401)".to_owned(), None);
+        clock.sleep(hour).await;
+        let said = async || {
+            for _ in 0..2 {
+                let said = say(&app, workspace, &langfuse).await;
+                said.expect("Slack answers");
+            }
+            slack.posted().len()
+        };
+        assert_eq!(said().await, 0, "nothing waits");
+        change(WAITING).await;
+        assert_eq!(said().await, 1);
+        assert_eq!(slack.posted(), ["iofold_unwritten"]);
+        langfuse.writing.recovered();
+        change("update human_scores set written_at_ms = 7").await;
+        langfuse.writing.failed("no (403)".to_owned(), None);
+        assert_eq!(said().await, 1, "it has just begun");
+        clock.sleep(hour).await;
+        change(
+            "insert into annotators values ('default', 'U2', 0);
+             insert into labels values ('default', 't', 'U2', 'up', null, 0, 0);
+             insert into human_scores (workspace_id, trace_id, annotator_id, wanted_at_ms)
+             values ('default', 't', 'U2', 0)",
+        )
+        .await;
+        assert_eq!(said().await, 2, "another outage");
+    }
 
     #[test]
     fn it_says_how_many_wait_and_what_to_do() {

@@ -63,20 +63,23 @@ struct Round {
 }
 
 impl Writer<'_> {
-    /// Writes until nothing is pending, or nothing can be written.
+    /// Writes until nothing is pending. `false` where Langfuse takes no scores at all, which the connection has noted;
+    /// every score is still pending then.
     ///
     /// # Errors
-    /// The database's, or Langfuse's where it takes no scores at all; every score is still pending then.
-    pub async fn run(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<()> {
+    /// The database's.
+    pub async fn run(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<bool> {
         while !is_stopping() {
             let waiting = pending(self.db, self.workspace, self.now_ms(), SCORES_A_BATCH).await?;
             if waiting.is_empty() {
                 break;
             }
             let round = self.round(waiting, &is_stopping).await?;
-            self.settle(round).await?;
+            if !self.settle(round).await? {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn round(
@@ -219,8 +222,8 @@ impl Writer<'_> {
     }
 
     /// Says whose fault the failures of a round are: that of the scores, where others were written in it, else
-    /// the connection's, which then rests.
-    async fn settle(&self, round: Round) -> anyhow::Result<()> {
+    /// the connection's, which then rests. Says whether to go on.
+    async fn settle(&self, round: Round) -> anyhow::Result<bool> {
         if round.written > 0 {
             self.langfuse.writing.recovered();
         }
@@ -245,11 +248,11 @@ impl Writer<'_> {
             _ => round.ended_by,
         };
         match trouble {
-            None => Ok(()),
+            None => Ok(true),
             Some(error) => {
                 let wait = error.retry_after();
                 self.langfuse.writing.failed(error.to_string(), wait);
-                Err(error.into())
+                Ok(false)
             }
         }
     }

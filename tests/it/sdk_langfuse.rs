@@ -6,7 +6,10 @@ use std::process::Command;
 
 use axum::Router;
 use chrono::TimeDelta;
-use iofold::langfuse::{Client, CodeEvaluator, Filter, Score, ScoreType, ScoreValue, Subject, Window};
+use iofold::langfuse::{
+    Client, CodeEvaluator, Event, Filter, Score, ScoreConfig, ScoreType, ScoreValue, Subject,
+    Window,
+};
 use iofold::playground::langfuse::{Apis, Langfuse, Options, ProjectConfig};
 use serde_json::{Value, json};
 
@@ -163,4 +166,63 @@ async fn write(client: &Client) {
         let put = client.put_code_evaluator(&evaluator).await;
         put.expect("it is taken");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn langfuses_own_sdk_reads_our_scores_back() {
+    let langfuse = langfuse(Apis::Both);
+    let (base, _watch) = serve(&langfuse).await;
+    let url = base.parse().expect("it is a URL");
+    let client = Client::new(&url, "pk-lf-test", &"sk-lf-test".into()).expect("it is made");
+    let words = ScoreType::Categorical(&["up", "neutral", "down"]);
+    let mut configs = Vec::new();
+    for (name, kind) in [("human", words), ("cites a source", ScoreType::Boolean)] {
+        let config = client.ensure_score_config(name, kind).await;
+        let ScoreConfig::Found(id) = config.expect("it is made") else {
+            panic!("there is one")
+        };
+        configs.push(id);
+    }
+    let score = |id: &str, subject, value| {
+        let is_human = matches!(value, ScoreValue::Categorical(_));
+        Score {
+            id: id.to_owned(),
+            subject,
+            name: if is_human { "human" } else { "cites a source" }.to_owned(),
+            value,
+            comment: Some("why 👎".to_owned()),
+            metadata: json!({"by": "iofold", "annotator": "U1"}),
+            config_id: Some(configs[usize::from(!is_human)].clone()),
+        }
+    };
+    let trace = || Subject::Trace("t1".to_owned());
+    let word = |word: &str| ScoreValue::Categorical(word.to_owned());
+    let single = client
+        .put_score(&score("single", trace(), word("up")))
+        .await;
+    single.expect("it is taken");
+    let session = Subject::Session("s".to_owned());
+    let events = [
+        score("single", trace(), word("down")),
+        score("session", session, word("neutral")),
+        score("verdict", trace(), ScoreValue::Boolean(false)),
+    ];
+    let events = events.map(|score| Event {
+        id: format!("event-{}", score.id),
+        score,
+    });
+    let ended = client.put_scores(&events.each_ref()).await;
+    assert!(ended.expect("it answers").iter().all(Result::is_ok));
+    let expected = json!({
+        "single": ["human", "t1", null, "CATEGORICAL", "down", configs[0]],
+        "session": ["human", null, "s", "CATEGORICAL", "neutral", configs[0]],
+        "verdict": ["cites a source", "t1", null, "BOOLEAN", "False", configs[1]],
+    });
+    let python = Command::new(sdk_python());
+    run(
+        python,
+        "langfuse_scores.py",
+        &[&base, &expected.to_string()],
+    )
+    .await;
 }

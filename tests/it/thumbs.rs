@@ -122,8 +122,8 @@ async fn thumbs_given_at_once_all_count_and_the_last_of_a_person_wins(database: 
         link.ends_with(&format!("/archives/{channel}/p{ts}")),
         "{link}"
     );
-    let name = &scored[0]["metadata"]["annotator_name"];
-    assert!(name.is_string(), "{name}");
+    let who = scored[0]["metadata"]["annotator"].as_str().expect("an id");
+    assert_eq!(scored[0]["metadata"]["annotator_name"], who.to_lowercase());
     eventually("the tally", || async {
         let card = stage.cards().await.pop()?;
         card["blocks"]

@@ -76,7 +76,7 @@ pub fn click(
 ) -> Value {
     json!({
         "type": "block_actions",
-        "user": {"id": user, "team_id": team},
+        "user": {"id": user, "username": user.to_lowercase(), "team_id": team},
         "team": {"id": team, "domain": "team"},
         "channel": {"id": channel, "name": "answers"},
         "message": card,
