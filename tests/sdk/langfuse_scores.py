@@ -1,7 +1,7 @@
 """Reads the scores of the service back with the official SDK.
 
-The second argument holds, as JSON and by the scores' ids, what is expected of each: name, trace, session, type, value, config. Says
-what went wrong, or nothing.
+The second argument holds, as JSON and by the scores' ids, what is expected of each: name, trace, session, type,
+value, config. Says what went wrong, or nothing.
 """
 
 import json
