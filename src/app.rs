@@ -1,5 +1,6 @@
 //! Builds everything once, for `main` and for tests, and runs until it is told to stop.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -206,6 +207,10 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
     }));
     for workspace in app.workspaces() {
         workspace::register(&app.db, &workspace.id).await?;
+        let langfuse = workspace.langfuse.as_ref();
+        if let Some(limit) = langfuse.and_then(|langfuse| langfuse.client.budget().in_words()) {
+            tracing::info!(workspace.id = %workspace.id, "Langfuse takes {limit}");
+        }
     }
     let router = router(&app, playground.as_ref());
     Ok(Service {
@@ -426,14 +431,10 @@ impl Service {
 /// Pushes every kind of work for every workspace, again and again: what a lost hint would have meant.
 async fn sweep(app: App, stopped: impl Future<Output = ()>) {
     tokio::pin!(stopped);
-    let mut polled: Option<Instant> = None;
+    let mut polled = HashMap::new();
     let mut pruned = Instant::now();
     loop {
-        let poll_is_due = polled.is_none_or(|at| at.elapsed() >= app.settings.poll_interval);
-        if poll_is_due {
-            polled = Some(Instant::now());
-        }
-        push_all(&app, poll_is_due).await;
+        push_all(&app, &mut polled).await;
         if pruned.elapsed() > Duration::from_secs(600) {
             pruned = Instant::now();
             if let Err(error) = prune(&app).await {
@@ -458,8 +459,15 @@ async fn prune(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn push_all(app: &App, poll_is_due: bool) {
+/// `polled` is when each workspace was last looked at for new traces.
+async fn push_all(app: &App, polled: &mut HashMap<WorkspaceId, Instant>) {
     for workspace in app.workspaces() {
+        let last = polled.get(&workspace.id);
+        let poll_is_due = workspace.may_look()
+            && last.is_none_or(|at| at.elapsed() >= app.settings.poll_interval);
+        if poll_is_due {
+            polled.insert(workspace.id.clone(), Instant::now());
+        }
         for work in Work::ALL {
             let is_read_from_elsewhere = matches!(work, Work::PollTraces | Work::ReadSources);
             if !is_read_from_elsewhere || poll_is_due {

@@ -432,27 +432,6 @@ impl Stale {
     }
 }
 
-/// A message that is wanted and not posted yet is not to be posted, for this reason.
-pub async fn unwant(
-    db: impl Executor<'_, Database = Any>,
-    workspace: &WorkspaceId,
-    kind: Kind,
-    subject: &str,
-    refusal: &str,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "update posts set refusal = $1
-         where workspace_id = $2 and kind = $3 and subject_id = $4 and posted_at_ms is null",
-    )
-    .bind(refusal)
-    .bind(workspace.as_str())
-    .bind(kind.as_str())
-    .bind(subject)
-    .execute(db)
-    .await
-    .map(drop)
-}
-
 /// Says that the message's content has changed; in the transaction that changes it.
 pub async fn touch(
     db: impl Executor<'_, Database = Any>,

@@ -60,6 +60,14 @@ impl Workspace {
         Ok(elsewhere.is_none().then_some(url))
     }
 
+    /// Whether a look for new traces is due by the project's limits.
+    pub fn may_look(&self) -> bool {
+        self.langfuse.as_ref().is_some_and(|langfuse| {
+            let now = langfuse.client.budget().clock().elapsed();
+            langfuse.pace.wait(now).is_zero()
+        })
+    }
+
     /// The project, unless its connection is in trouble and it is too early to try again.
     pub fn awake_langfuse(&self) -> Option<&LangfuseConnection> {
         let langfuse = self.langfuse.as_ref();
@@ -79,11 +87,12 @@ pub struct LangfuseConnection {
     pub health: Health,
     /// How writing scores is doing: what may be read may not be written to, and the other way round.
     pub writing: Health,
+    /// How reading old traces is doing: what is too much for it is not for looking at what is new.
+    pub backfilling: Health,
     /// Whether scores go in batches.
     pub batches: Batches,
     /// When to look for new traces again.
     pub pace: langfuse::Pace,
-    project: OnceCell<langfuse::Project>,
     /// The configs' ids by the scores' names, as far as they were looked for.
     score_configs: tokio::sync::Mutex<HashMap<String, Option<String>>>,
 }
@@ -95,10 +104,10 @@ impl LangfuseConnection {
         Self {
             client,
             health: Health::new("Langfuse", clock.clone()),
-            writing: Health::new("Langfuse's scores", clock),
+            writing: Health::new("Langfuse's scores", clock.clone()),
+            backfilling: Health::new("Langfuse's old traces", clock),
             batches: Batches::default(),
             pace: langfuse::Pace::default(),
-            project: OnceCell::new(),
             score_configs: tokio::sync::Mutex::default(),
         }
     }
@@ -147,14 +156,9 @@ impl LangfuseConnection {
         self.health.failed(error.to_string(), error.retry_after());
     }
 
-    /// The project that the key belongs to, asked for once.
-    pub async fn project(&self) -> Result<&langfuse::Project, langfuse::Error> {
-        self.project.get_or_try_init(|| self.client.project()).await
-    }
-
     /// The trace's page in Langfuse, once the project is known.
     pub fn trace_url(&self, trace_id: &str) -> Option<String> {
-        let project = self.project.get()?;
+        let project = self.client.known_project()?;
         Some(self.client.trace_url(&project.id, trace_id).to_string())
     }
 }

@@ -50,8 +50,8 @@ async fn check_project(workspace: &Workspace, items: &BTreeSet<Item>) -> Result<
     let Some(langfuse) = workspace.awake_langfuse() else {
         return Ok(());
     };
-    let asked = tokio::time::timeout(PROJECT_WAIT, langfuse.project()).await;
-    let Ok(Ok(project)) = asked else {
+    let asked = tokio::time::timeout(PROJECT_WAIT, langfuse.client.own_project()).await;
+    let Ok(Ok(Some(project))) = asked else {
         return Ok(());
     };
     let mut named = items.iter().filter_map(|item| item.project.as_deref());

@@ -84,8 +84,9 @@ fn given_up_or_later(is_last_try: bool) -> Step {
 async fn is_of_project(workspace: &Workspace, named: Option<&str>) -> anyhow::Result<bool> {
     match (workspace.awake_langfuse(), named) {
         (Some(langfuse), Some(named)) => {
-            let project = langfuse.project().await.map_err(anyhow::Error::from);
-            Ok(ingest::noted(langfuse, project).await?.id == named)
+            let project = langfuse.client.own_project().await;
+            let project = ingest::noted(langfuse, project.map_err(anyhow::Error::from)).await?;
+            Ok(project.is_none_or(|project| project.id == named))
         }
         _ => Ok(true),
     }

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, terminal};
 use crate::app;
-use crate::config::{Config, Environment, LangfuseConfig};
+use crate::config::{Config, Environment};
 use crate::domain::WorkspaceId;
 use crate::ingest;
 use crate::ingest::backfill::{self, Ended, Owner, Progress};
@@ -49,7 +49,7 @@ pub async fn run(environment: &Environment, arguments: &Backfill) -> Result<(), 
     })?;
     let db = Db::open(&config.database_url).await?;
     let command = Command {
-        client: client(langfuse)?,
+        client: app::langfuse_client(langfuse)?,
         workspace: WorkspaceId::from("default"),
         owner: Owner::command(),
         display: Display::new(),
@@ -58,10 +58,6 @@ pub async fn run(environment: &Environment, arguments: &Backfill) -> Result<(), 
     let ended = command.run(arguments).await;
     command.display.finish();
     ended
-}
-
-fn client(config: &LangfuseConfig) -> anyhow::Result<langfuse::Client> {
-    app::langfuse_client(config)
 }
 
 struct Command {
@@ -77,13 +73,25 @@ impl Command {
         workspace::register(&self.db, &self.workspace)
             .await
             .context("the database cannot be written")?;
-        let key = self.asked_for(arguments).await?;
+        let asked_at_ms = now_ms();
+        let mut parts = Vec::new();
+        for key in self.asked_for(arguments, asked_at_ms).await? {
+            let begun = backfill::begin(&self.db, &self.workspace, key).await;
+            begun.context("the database cannot be written")?;
+            parts.push(self.read_through(key).await?);
+        }
+        self.display.finish();
+        terminal::say(&the_end(&parts, asked_at_ms))
+    }
+
+    /// Waits until a stretch is read, by whomever.
+    async fn read_through(&self, key: (i64, i64)) -> Result<Progress, Failure> {
         let mut alone_since = Instant::now();
         loop {
             let stretch = self.stretch(key).await?;
             self.display.show(&stretch);
             if stretch.finished_at_ms.is_some() {
-                return self.display.say_the_end(&stretch);
+                return Ok(stretch);
             }
             if stretch.is_with_service {
                 alone_since = Instant::now();
@@ -105,26 +113,26 @@ impl Command {
         }
     }
 
-    /// The stretch: one that was begun from the same day on, or a new one.
-    async fn asked_for(&self, arguments: &Backfill) -> Result<(i64, i64), Failure> {
+    /// The stretches to read, one after the other.
+    async fn asked_for(
+        &self,
+        arguments: &Backfill,
+        now_ms: i64,
+    ) -> Result<Vec<(i64, i64)>, Failure> {
         let since = arguments.since.timestamp_millis();
         let until = arguments.until.map(|until| until.timestamp_millis());
-        if since >= until.unwrap_or(now_ms()).min(now_ms()) {
+        let until = until.filter(|until| *until < now_ms);
+        if since >= until.unwrap_or(now_ms) {
             return Err(Failure::Usage(anyhow!(
                 "there is nothing to read: --since must be before --until and before now"
             )));
         }
         let known = backfill::stretches(&self.db, &self.workspace).await;
         let known = known.context("the database cannot be read")?;
-        let unfinished = known
-            .iter()
-            .find(|one| one.since_ms == since && one.finished_at_ms.is_none());
-        let until = until.or(unfinished.map(|one| one.until_ms));
-        let key = (since, until.unwrap_or_else(now_ms));
-        backfill::begin(&self.db, &self.workspace, key)
-            .await
-            .context("the database cannot be written")?;
-        Ok(key)
+        Ok(match until {
+            Some(until) => vec![(since, until)],
+            None => up_to_now(&known, since, now_ms),
+        })
     }
 
     async fn stretch(&self, key: (i64, i64)) -> anyhow::Result<Progress> {
@@ -137,6 +145,44 @@ impl Command {
         let held = (stretch, &self.owner);
         let said = |progress: &Progress| self.display.show(progress);
         ingest::backfill_by_command(rows, &self.client, held, &said).await
+    }
+}
+
+/// What was begun from that day on and is not read, and what has come since; all of it where nothing was begun.
+fn up_to_now(known: &[Progress], since_ms: i64, now_ms: i64) -> Vec<(i64, i64)> {
+    let follows = |one: &Progress| {
+        let is_before =
+            |first: &Progress| first.since_ms == since_ms && first.until_ms == one.since_ms;
+        one.since_ms == since_ms || known.iter().any(is_before)
+    };
+    let unread = known.iter().filter(|one| one.finished_at_ms.is_none());
+    let mut keys: Vec<(i64, i64)> = unread
+        .filter(|one| follows(one))
+        .map(|one| (one.since_ms, one.until_ms))
+        .collect();
+    keys.sort_unstable();
+    let reached = keys.iter().map(|(_, until)| *until).max();
+    keys.push((reached.unwrap_or(since_ms), now_ms));
+    keys
+}
+
+/// What is read now, and when it was if that was before it was asked for.
+fn the_end(parts: &[Progress], asked_at_ms: i64) -> String {
+    let since = parts.iter().map(|part| part.since_ms).min();
+    let until = parts.iter().map(|part| part.until_ms).max();
+    let finished = parts.iter().filter_map(|part| part.finished_at_ms).max();
+    let range = format!(
+        "Everything from {} to {}",
+        day_and_time(since.unwrap_or_default()),
+        day_and_time(until.unwrap_or_default())
+    );
+    let traces: i64 = parts.iter().map(|part| part.traces).sum();
+    match finished.filter(|finished| *finished < asked_at_ms) {
+        Some(finished) => format!(
+            "{range} was read at {}: {traces} traces. For reading it again, choose another --since.",
+            day_and_time(finished)
+        ),
+        None => format!("{range} is read: {traces} traces stored on the way."),
     }
 }
 
@@ -181,15 +227,6 @@ impl Display {
         self.bar.suspend(|| terminal::complain(text));
     }
 
-    fn say_the_end(&self, progress: &Progress) -> Result<(), Failure> {
-        self.finish();
-        terminal::say(&format!(
-            "Everything since {} is read: {} traces stored on the way.",
-            day_and_time(progress.since_ms),
-            progress.traces
-        ))
-    }
-
     fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -220,6 +257,48 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(since_ms: i64, until_ms: i64, finished_at_ms: Option<i64>) -> Progress {
+        Progress {
+            since_ms,
+            until_ms,
+            reached_ms: since_ms,
+            traces: 2,
+            started_at_ms: 0,
+            finished_at_ms,
+            is_with_service: false,
+        }
+    }
+
+    #[test]
+    fn what_was_begun_is_gone_on_with_and_leaves_no_hole_up_to_now() {
+        for (known, expected) in [
+            (vec![], vec![(10, 99)]),
+            (vec![read(10, 50, Some(60))], vec![(10, 99)]),
+            (vec![read(10, 50, None)], vec![(10, 50), (50, 99)]),
+            (
+                vec![
+                    read(50, 70, None),
+                    read(10, 50, Some(60)),
+                    read(20, 30, None),
+                ],
+                vec![(50, 70), (70, 99)],
+            ),
+        ] {
+            assert_eq!(up_to_now(&known, 10, 99), expected);
+        }
+    }
+
+    #[test]
+    fn the_end_names_the_range_and_when_it_was_read_before() {
+        let parts = [read(0, 60_000, Some(5)), read(60_000, 120_000, Some(200))];
+        let said = the_end(&parts, 100);
+        assert_eq!(
+            said,
+            "Everything from 1970-01-01 00:00 to 1970-01-01 00:02 is read: 4 traces stored on the way."
+        );
+        assert!(the_end(&parts[..1], 100).contains("was read at 1970-01-01 00:00: 2 traces"));
+    }
 
     #[test]
     fn days_and_instants_are_read_and_nothing_else() {

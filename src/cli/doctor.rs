@@ -94,9 +94,13 @@ async fn langfuse(config: &Config) -> anyhow::Result<String> {
     let health = client.health().await?;
     let project = client.project().await?;
     let api = client.api().await?;
+    let limit = client.budget().in_words();
     Ok(format!(
-        "{} {}, project {}, read by {api}",
-        given.base_url, health.version, project.name
+        "{} {}, project {}, read by {api}, {}",
+        given.base_url,
+        health.version,
+        project.name,
+        limit.unwrap_or_else(|| "without limits".to_owned())
     ))
 }
 

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use sqlx::{Any, Executor};
+use sqlx::{Any, Executor, Transaction};
 
+use super::gone::{self, Shown};
 use super::store::{self, Arrival, Source};
 use super::{normalise, otlp};
 use crate::domain::{Origin, Trace, WorkspaceId, sha256_hex, utc};
 use crate::langfuse::{Api, OBSERVATIONS_MAX, TracePayload};
+use crate::outbox::{self, Kind};
 use crate::sources::ORIGIN;
 use crate::store::{Db, now_ms};
 use crate::workspace::LangfuseConnection;
@@ -23,12 +25,13 @@ const ROWS_AT_ONCE: usize = 5;
 /// Stores observations, and reopens the traces of those that have changed: should the process end
 /// before they are put together again, the next look still finds them open.
 ///
-/// Most of what is read has been read before: it is looked up first, beside other writers.
+/// Most of what is read has been read before: it is looked up first, beside other writers. Notes, too, who has
+/// shown the traces, as far as they are stored.
 pub async fn keep_observations(
     db: &Db,
     workspace: &WorkspaceId,
     observations: &[Map<String, Value>],
-    seen: &mut Seen,
+    (seen, shown): (&mut Seen, &Shown),
 ) -> sqlx::Result<()> {
     let rows: Vec<Row> = observations.iter().filter_map(Row::of).collect();
     for row in &rows {
@@ -36,14 +39,17 @@ pub async fn keep_observations(
     }
     let traces: BTreeSet<&str> = rows.iter().map(|row| row.trace).collect();
     let traces: Vec<&str> = traces.into_iter().collect();
-    let known = store::known_observations(db, workspace, &traces).await?;
+    gone::set_shown(db, workspace, &traces, shown).await?;
+    let ids: Vec<(&str, &str)> = rows.iter().map(|row| (row.trace, row.id)).collect();
+    let known = store::known_observations(db, workspace, &ids).await?;
     let changed: Vec<&Row> = rows
         .iter()
         .filter(|row| !known.contains(&row.key()))
         .collect();
     for some in changed.chunks(ROWS_AT_ONCE) {
         let mut transaction = store::begin_alone(db, workspace).await?;
-        for Row { trace, id, payload } in some {
+        for row in some {
+            let Row { trace, id, payload } = row;
             let (db, source) = (&mut *transaction, Source::Langfuse);
             if store::upsert_observation(db, workspace, trace, id, payload, source).await? {
                 store::reopen_trace(&mut *transaction, workspace, trace).await?;
@@ -132,14 +138,21 @@ pub async fn keep_spans(db: &Db, workspace: &WorkspaceId, sent: &[Sent]) -> sqlx
     Ok(any)
 }
 
-/// Puts the seen traces together again where that is due; says how many it was due for.
-pub async fn put_together(db: &Db, workspace: &WorkspaceId, seen: &Seen) -> anyhow::Result<usize> {
+/// Puts the seen traces together again where that is due, and notes who has shown them; says how many it was
+/// due for.
+pub async fn put_together(
+    db: &Db,
+    workspace: &WorkspaceId,
+    (seen, shown): (&Seen, &Shown),
+) -> anyhow::Result<usize> {
     let mut stored = 0;
     for (trace_id, changed) in seen {
         if *changed || !store::is_complete(db, workspace, trace_id).await? {
             stored += usize::from(assemble(db, workspace, trace_id, |_| Ending::AsItIs).await?);
         }
     }
+    let traces: Vec<&str> = seen.keys().map(String::as_str).collect();
+    gone::set_shown(db, workspace, &traces, shown).await?;
     Ok(stored)
 }
 
@@ -184,9 +197,22 @@ pub async fn assemble(
         origin,
         ..arrival(&trace, &payload, changed_at_ms)
     };
+    touch_if_deleted(&mut transaction, workspace, trace_id).await?;
     store::upsert_trace(&mut *transaction, workspace, &arrival).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+/// The card of a trace that comes back is to say no longer that it was deleted.
+async fn touch_if_deleted(
+    transaction: &mut Transaction<'static, Any>,
+    workspace: &WorkspaceId,
+    trace_id: &str,
+) -> sqlx::Result<()> {
+    if gone::is_deleted(&mut **transaction, workspace, trace_id).await? {
+        outbox::touch(&mut **transaction, workspace, Kind::Card, trace_id).await?;
+    }
+    Ok(())
 }
 
 /// Stores a trace. `changed_at_ms` is when it last changed at its source, where that is known.
@@ -229,11 +255,17 @@ pub async fn fetch_trace(
     trace_id: &str,
     settled_before_ms: i64,
 ) -> anyhow::Result<bool> {
-    match langfuse.client.api().await? {
-        Api::V4 => fetch_observations(db, workspace, langfuse, trace_id).await,
+    let api = langfuse.client.api().await?;
+    let shown = Shown {
+        origin: langfuse.client.origin(api).await?,
+        through: None,
+    };
+    match api {
+        Api::V4 => fetch_observations(db, workspace, langfuse, trace_id, &shown).await,
         Api::V3 => match langfuse.client.trace(trace_id).await? {
             Some(detail) => {
                 keep_detail(db, workspace, detail, None, settled_before_ms).await?;
+                gone::set_shown(db, workspace, &[trace_id], &shown).await?;
                 Ok(true)
             }
             None => Ok(false),
@@ -246,6 +278,7 @@ async fn fetch_observations(
     workspace: &WorkspaceId,
     langfuse: &LangfuseConnection,
     trace_id: &str,
+    shown: &Shown,
 ) -> anyhow::Result<bool> {
     let mut seen = Seen::new();
     let mut cursor = None;
@@ -254,13 +287,13 @@ async fn fetch_observations(
             .client
             .observations_of(trace_id, cursor.as_deref(), OBSERVATIONS_MAX)
             .await?;
-        keep_observations(db, workspace, &page.items, &mut seen).await?;
+        keep_observations(db, workspace, &page.items, (&mut seen, shown)).await?;
         cursor = page.next;
         if cursor.is_none() {
             break;
         }
     }
-    put_together(db, workspace, &seen).await?;
+    put_together(db, workspace, (&seen, shown)).await?;
     Ok(seen.contains_key(trace_id))
 }
 
@@ -282,6 +315,7 @@ pub async fn keep_detail(
     let is_old = began_at_ms.is_none_or(|began| began <= settled_before_ms);
     let complete = payload.has_ended() || is_old;
     let mut transaction = store::begin_alone(db, workspace).await?;
+    touch_if_deleted(&mut transaction, workspace, &payload.id).await?;
     let db = &mut *transaction;
     keep_trace(&mut *db, workspace, &payload, complete, changed_at_ms).await?;
     match line {

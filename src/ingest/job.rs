@@ -5,7 +5,7 @@ use super::backfill::{self, Backfill, Ended, Owner, Progress};
 use super::deliveries::{AFTER_A_TRACE, Deliveries};
 use super::poll::Poll;
 use super::read::Reader;
-use super::store;
+use super::{gone, store};
 use crate::app::App;
 use crate::domain::WorkspaceId;
 use crate::jobs::Work;
@@ -31,16 +31,14 @@ pub async fn handle_deliveries(app: &App, workspace: &Workspace) -> anyhow::Resu
     Ok(())
 }
 
-/// Asks Langfuse for what is new.
+/// Asks Langfuse for what is new, unless looks are far ahead of what its limits pay for: then a later sweep does.
 pub async fn poll_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     let Some(langfuse) = workspace.awake_langfuse() else {
         return Ok(());
     };
     let clock = langfuse.client.budget().clock();
-    let wait = langfuse.pace.wait(clock.elapsed());
-    tokio::select! {
-        () = clock.sleep(wait) => {}
-        () = app.stopping().cancelled() => return Ok(()),
+    if !langfuse.pace.takes_hint(clock.elapsed()) {
+        return Ok(());
     }
     let poll = Poll {
         langfuse,
@@ -52,24 +50,54 @@ pub async fn poll_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Goes on with the stretches of old traces that are to be read, one after the other.
+/// Asks for the traces that are missing, and goes on with the stretches of old traces that are to be read, one
+/// after the other. Where that fails, it rests by itself, and looking for new traces goes on.
 pub async fn backfill_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let Some(langfuse) = workspace.awake_langfuse() else {
+    if workspace.langfuse.is_some() {
+        app.backfill_owner.attend(&app.db, &workspace.id).await?;
+    }
+    let langfuse = workspace.awake_langfuse();
+    let Some(langfuse) = langfuse.filter(|langfuse| !langfuse.backfilling.is_resting()) else {
         return Ok(());
     };
+    let reader_of = || reader(app, workspace, langfuse, Priority::Backfill);
+    let settled = gone::settle(&reader_of(), || app.is_stopping()).await;
+    let mut all = noted_of_old(langfuse, settled).await;
     for stretch in backfill::stretches(&app.db, &workspace.id).await? {
-        if stretch.finished_at_ms.is_some() {
+        if stretch.finished_at_ms.is_some() || langfuse.health.is_resting() {
             continue;
         }
         let backfill = Backfill {
-            reader: reader(app, workspace, langfuse, Priority::Backfill),
+            reader: reader_of(),
             owner: &app.backfill_owner,
         };
         let done = backfill.run(&stretch, || app.is_stopping(), &|_| {}).await;
-        noted(langfuse, done).await?;
+        all = all.and(noted_of_old(langfuse, done.map(drop)).await);
         push(app, workspace, AFTER_A_TRACE).await;
     }
-    Ok(())
+    if all.is_ok() {
+        langfuse.backfilling.recovered();
+    }
+    all
+}
+
+/// Keeps how reading old traces is doing; what would stop everything else, too, is the connection's.
+async fn noted_of_old(
+    langfuse: &LangfuseConnection,
+    done: anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    if let Err(error) = &done
+        && let Some(error) = error.downcast_ref::<langfuse::Error>()
+    {
+        if error.is_missing() {
+            langfuse.client.forget_api().await;
+        }
+        match error.concerns_the_connection() {
+            true => langfuse.failed(error),
+            false => langfuse.backfilling.failed(error.to_string(), None),
+        }
+    }
+    done
 }
 
 /// The same for one stretch in a process that is no service.

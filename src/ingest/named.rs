@@ -1,14 +1,14 @@
 //! One trace, read because somebody named it: a webhook, a person in Langfuse's menu.
 
 use super::job::noted;
-use super::{arrive, gone, store};
+use super::{arrive, gone};
 use crate::domain::WorkspaceId;
 use crate::langfuse;
 use crate::store::Db;
 use crate::workspace::LangfuseConnection;
 
-/// Whether it is known what Langfuse has of the trace: it is then stored, or its text is dropped where
-/// Langfuse has shown it and does not have it any more. What Langfuse refuses of this trace alone is logged.
+/// Whether it is known what Langfuse has of the trace: it is then stored, or known to be deleted. One that is
+/// missing is asked for again minutes later. What Langfuse refuses of this trace alone is logged.
 pub async fn read_trace(
     db: &Db,
     workspace: &WorkspaceId,
@@ -16,18 +16,17 @@ pub async fn read_trace(
     trace_id: &str,
     settled_before_ms: i64,
 ) -> anyhow::Result<bool> {
-    let found = arrive::fetch_trace(db, workspace, langfuse, trace_id, settled_before_ms).await;
-    let is_there = match found {
+    let look = async {
+        let found = arrive::fetch_trace(db, workspace, langfuse, trace_id, settled_before_ms);
+        Ok(found.await? || gone::note_named(db, workspace, &langfuse.client, trace_id).await?)
+    };
+    match look.await {
         Err(error) if concerns_this_one_only(&error) => {
             tracing::warn!(trace.id = trace_id, %error, "Langfuse refused a trace");
-            return Ok(false);
+            Ok(false)
         }
-        found => noted(langfuse, found).await?,
-    };
-    if is_there {
-        store::set_shown(db, workspace, &[trace_id]).await?;
+        found => noted(langfuse, found).await,
     }
-    Ok(is_there || gone::forget(db, workspace, trace_id).await?)
 }
 
 /// The last trace that Langfuse shows of a session. What Langfuse refuses of this session alone is logged.

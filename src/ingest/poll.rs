@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::read::{Reader, SHORTEST_WINDOW};
 use super::store;
-use crate::langfuse::{self, Api, Looked, Window};
+use crate::langfuse::{Api, Looked, Window};
 use crate::workspace::LangfuseConnection;
 
 /// What began less than this ago is read again by the next thorough look: ingestion at Langfuse is late
@@ -40,12 +40,13 @@ impl Poll<'_> {
     /// A look within a minute after a thorough one is short: it reads what began since the last look,
     /// and leaves the mark. The rest of the overlap waits for the next thorough one.
     pub async fn run(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<usize> {
-        self.check_keys().await?;
         let client = &self.reader.client;
+        // Checks the keys, and makes the cards' links.
+        client.own_project().await?;
         let api = client.api().await?;
         let budget = client.budget();
         let (now, began) = (budget.clock().now(), budget.clock().elapsed());
-        let sent = budget.total(api.resource());
+        let sent = client.sent_so_far();
         let mark = store::poll_mark(self.reader.db, self.reader.workspace).await?;
         let mark = mark.and_then(DateTime::from_timestamp_millis);
         let stretch = self.stretch(mark, now);
@@ -53,14 +54,16 @@ impl Poll<'_> {
             true => self.reader.read_late_ends(stretch.whole.from).await?,
             false => 0,
         };
+        let a_minute = budget.a_minute(api.resource());
         let (begun, is_whole) = self.read_windows(api, &stretch, is_stopping).await?;
         match is_whole {
             true => self.langfuse.pace.looked(Looked {
                 began,
+                ended: budget.clock().elapsed(),
                 through: now,
                 thorough: stretch.is_thorough,
-                requests: budget.total(api.resource()) - sent,
-                a_minute: budget.a_minute(api.resource()),
+                requests: client.sent_so_far() - sent,
+                a_minute: a_minute.map(|a_minute| f64::from(a_minute) * api.live_share()),
             }),
             false => self.langfuse.pace.missed(),
         }
@@ -118,17 +121,5 @@ impl Poll<'_> {
     async fn set_mark(&self, mark: DateTime<Utc>) -> sqlx::Result<()> {
         let Reader { db, workspace, .. } = &self.reader;
         store::set_poll_mark(db, workspace, mark.timestamp_millis()).await
-    }
-
-    /// Asks for the project once, which checks the keys and makes the cards' links. A Langfuse that
-    /// does not name it is read all the same.
-    async fn check_keys(&self) -> Result<(), langfuse::Error> {
-        match self.langfuse.project().await {
-            Err(error) if error.concerns_this_request_only() => {
-                tracing::debug!(%error, "cards have no links to Langfuse");
-                Ok(())
-            }
-            named => named.map(drop),
-        }
     }
 }

@@ -4,9 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::arrive::{self, Seen};
-use super::{gone, store};
+use super::gone::{self, Shown};
+use super::store;
 use crate::domain::WorkspaceId;
-use crate::langfuse::{Api, Client, Page, Window};
+use crate::langfuse::{self, Api, Client, Page, Window};
 use crate::store::Db;
 
 /// Not divided any further.
@@ -38,25 +39,33 @@ pub struct Read {
 }
 
 impl Reader<'_> {
-    /// Reads one window; `None` where it holds too much to be read at once. A trace that Langfuse showed
-    /// before and that is missing now has been deleted.
+    /// Reads one window; `None` where it holds too much to be read at once. Traces that were shown before and
+    /// are missing now are noted.
     pub async fn read(&self, api: Api, window: Window) -> anyhow::Result<Option<Read>> {
+        let shown = self.shown(api).await?;
         let mut seen = Seen::new();
         let read = match api {
-            Api::V4 => self.read_observations(window, &mut seen).await?,
-            Api::V3 => self.read_traces(window, &mut seen).await?,
+            Api::V4 => self.read_observations(window, (&mut seen, &shown)).await?,
+            Api::V3 => self.read_traces(window, (&mut seen, &shown)).await?,
         };
         if read.is_some() {
-            gone::look_for_missing(self, api, window, &seen).await?;
+            gone::note_missing(self, &shown, window, &seen).await?;
         }
         Ok(read)
+    }
+
+    async fn shown(&self, api: Api) -> Result<Shown, langfuse::Error> {
+        Ok(Shown {
+            origin: self.client.origin(api).await?,
+            through: Some(self.client.filter_mark()),
+        })
     }
 
     /// v4: stores the window's observations, then the traces they belong to.
     async fn read_observations(
         &self,
         window: Window,
-        seen: &mut Seen,
+        (seen, shown): (&mut Seen, &Shown),
     ) -> anyhow::Result<Option<Read>> {
         let mut cursor = None;
         for pages in 1.. {
@@ -64,9 +73,9 @@ impl Reader<'_> {
                 .client
                 .observations(window, cursor.as_deref(), self.observations_a_page)
                 .await?;
-            cursor = self.keep(page, seen).await?;
+            cursor = self.keep(page, (seen, shown)).await?;
             if cursor.is_none() {
-                let stored = self.put_together(seen).await?;
+                let stored = self.put_together((seen, shown)).await?;
                 return Ok(Some(Read { stored, pages }));
             }
             if is_too_much(pages, window) {
@@ -79,6 +88,7 @@ impl Reader<'_> {
     /// v4: what began before `from` and ended after it, which start times do not show. A Langfuse that
     /// cannot filter by end times is read by start times alone.
     pub async fn read_late_ends(&self, from: DateTime<Utc>) -> anyhow::Result<usize> {
+        let shown = self.shown(Api::V4).await?;
         let mut seen = Seen::new();
         let mut cursor = None;
         loop {
@@ -92,27 +102,29 @@ impl Reader<'_> {
                 }
                 page => page?,
             };
-            cursor = self.keep(page, &mut seen).await?;
+            cursor = self.keep(page, (&mut seen, &shown)).await?;
             if cursor.is_none() {
                 break;
             }
         }
-        self.put_together(&seen).await
+        self.put_together((&seen, &shown)).await
     }
 
-    async fn keep(&self, page: Page, seen: &mut Seen) -> sqlx::Result<Option<String>> {
+    async fn keep(&self, page: Page, seen: (&mut Seen, &Shown)) -> sqlx::Result<Option<String>> {
         arrive::keep_observations(self.db, self.workspace, &page.items, seen).await?;
         Ok(page.next)
     }
 
-    async fn put_together(&self, seen: &Seen) -> anyhow::Result<usize> {
-        let stored = arrive::put_together(self.db, self.workspace, seen).await?;
-        store::set_shown(self.db, self.workspace, &changed_of(seen)).await?;
-        Ok(stored)
+    async fn put_together(&self, seen: (&Seen, &Shown)) -> anyhow::Result<usize> {
+        arrive::put_together(self.db, self.workspace, seen).await
     }
 
     /// v3: reads each of the window's traces whose line in the list has changed.
-    async fn read_traces(&self, window: Window, seen: &mut Seen) -> anyhow::Result<Option<Read>> {
+    async fn read_traces(
+        &self,
+        window: Window,
+        (seen, shown): (&mut Seen, &Shown),
+    ) -> anyhow::Result<Option<Read>> {
         let mut stored = 0;
         let mut next = None;
         for pages in 1.. {
@@ -124,6 +136,8 @@ impl Reader<'_> {
                 stored += usize::from(self.read_trace(Value::Object(line)).await?);
             }
             next = page.next;
+            let traces: Vec<&str> = seen.keys().map(String::as_str).collect();
+            gone::set_shown(self.db, self.workspace, &traces, shown).await?;
             if next.is_none() {
                 return Ok(Some(Read { stored, pages }));
             }
@@ -159,14 +173,8 @@ impl Reader<'_> {
         };
         let line = Some(text.as_str());
         arrive::keep_detail(db, workspace, detail, line, self.settled_before_ms).await?;
-        store::set_shown(db, workspace, &[id]).await?;
         Ok(true)
     }
-}
-
-fn changed_of(seen: &Seen) -> Vec<&str> {
-    let changed = seen.iter().filter(|(_, changed)| **changed);
-    changed.map(|(trace, _)| trace.as_str()).collect()
 }
 
 fn is_too_much(pages: usize, window: Window) -> bool {

@@ -9,8 +9,8 @@ use crate::store::{Db, now_ms};
 /// Deliveries loaded at once: a body may have 12 MB.
 pub const DELIVERIES_AT_ONCE: usize = 10;
 
-/// Traces whose observations are looked up at once.
-const TRACES_AT_ONCE: usize = 100;
+/// Traces, or observations, looked up at once.
+pub const TRACES_AT_ONCE: usize = 100;
 
 /// A transaction beside which no other of these runs in the workspace, in whatever process. Langfuse's
 /// webhooks and the poller bring the same traces at the same time.
@@ -54,7 +54,7 @@ pub async fn insert_deliveries(
 }
 
 /// `$first, …`, so many: where a list of values stands in a statement.
-fn places(first: usize, count: usize) -> String {
+pub fn places(first: usize, count: usize) -> String {
     let places = (first..first + count).map(|place| format!("${place}"));
     places.collect::<Vec<_>>().join(", ")
 }
@@ -93,7 +93,7 @@ pub async fn pending_deliveries(
     rows.iter().map(read).collect()
 }
 
-/// Marks deliveries as handled, in one statement.
+/// Marks deliveries as handled, in one statement; of them nothing but their ids is kept.
 pub async fn finish_deliveries(
     db: &Db,
     workspace: &WorkspaceId,
@@ -103,7 +103,7 @@ pub async fn finish_deliveries(
         return Ok(());
     }
     let statement = format!(
-        "update deliveries set handled_at_ms = $1 where workspace_id = $2 and id in ({})",
+        "update deliveries set handled_at_ms = $1, body = '' where workspace_id = $2 and id in ({})",
         places(3, ids.len())
     );
     let mut query = sqlx::query(AssertSqlSafe(statement)).bind(now_ms());
@@ -162,27 +162,28 @@ pub async fn set_poll_mark(db: &Db, workspace: &WorkspaceId, mark_ms: i64) -> sq
     .map(drop)
 }
 
-/// What Langfuse gave of these traces' observations: trace, id, and SHA-256 of the payload.
+/// Of these observations, each with its trace, what Langfuse gave before: trace, id, and SHA-256 of the payload.
 pub async fn known_observations(
     db: &Db,
     workspace: &WorkspaceId,
-    traces: &[&str],
+    observations: &[(&str, &str)],
 ) -> sqlx::Result<HashSet<(String, String, String)>> {
     let mut known = HashSet::new();
-    for some in traces.chunks(TRACES_AT_ONCE) {
+    for some in observations.chunks(TRACES_AT_ONCE) {
         let statement = format!(
-            "select trace_id, id, payload from observations
-             where workspace_id = $1 and source = 'langfuse' and trace_id in ({})",
-            places(2, some.len())
+            "select trace_id, id, payload_hash from observations
+             where workspace_id = $1 and source = 'langfuse' and trace_id in ({}) and id in ({})",
+            places(2, some.len()),
+            places(2 + some.len(), some.len())
         );
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(workspace.as_str());
-        for trace in some {
-            query = query.bind(*trace);
-        }
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(workspace.as_str());
+        let query = some
+            .iter()
+            .fold(query, |query, (trace, _)| query.bind(*trace));
+        let query = some.iter().fold(query, |query, (_, id)| query.bind(*id));
         for row in query.fetch_all(db.pool()).await? {
-            let payload: String = row.try_get("payload")?;
-            let hash = sha256_hex(&payload);
-            known.insert((row.try_get("trace_id")?, row.try_get("id")?, hash));
+            let of = |column: &str| row.try_get::<String, _>(column);
+            known.insert((of("trace_id")?, of("id")?, of("payload_hash")?));
         }
     }
     Ok(known)
@@ -214,12 +215,12 @@ pub async fn upsert_observation(
         Source::Sender { has_ended } => ("otlp", has_ended),
     };
     let changed = sqlx::query(
-        "insert into observations (workspace_id, trace_id, id, payload, source)
-         select $1, $2, $3, $4, $5
+        "insert into observations (workspace_id, trace_id, id, payload, source, payload_hash)
+         select $1, $2, $3, $4, $5, $7
          where $5 = 'langfuse' or not exists (select 1 from traces
                where workspace_id = $1 and id = $2 and deleted_at_ms is not null)
          on conflict (workspace_id, trace_id, id) do update
-         set payload = excluded.payload, source = excluded.source
+         set payload = excluded.payload, source = excluded.source, payload_hash = excluded.payload_hash
          where (observations.payload <> excluded.payload or observations.source <> excluded.source)
            and $6 = 1 and (excluded.source = 'langfuse' or observations.source = 'otlp')",
     )
@@ -229,6 +230,7 @@ pub async fn upsert_observation(
     .bind(payload)
     .bind(name)
     .bind(i64::from(replaces))
+    .bind(sha256_hex(payload))
     .execute(db)
     .await?;
     Ok(changed.rows_affected() == 1)
@@ -357,7 +359,7 @@ pub async fn upsert_trace(
              origin = excluded.origin, cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
              changed_at_ms = excluded.first_seen_at_ms, to_score = 1, deleted_at_ms = null
          where traces.payload_hash <> excluded.payload_hash
-            or traces.complete <> excluded.complete",
+            or traces.complete <> excluded.complete or traces.deleted_at_ms is not null",
     )
     .bind(workspace.as_str())
     .bind(&trace.id)
@@ -513,91 +515,4 @@ pub async fn postpone_arrived(
     .execute(db.pool())
     .await
     .map(drop)
-}
-
-/// Notes that Langfuse has shown these traces.
-pub async fn set_shown(db: &Db, workspace: &WorkspaceId, traces: &[&str]) -> sqlx::Result<()> {
-    for some in traces.chunks(TRACES_AT_ONCE) {
-        let statement = format!(
-            "update traces set shown = 1 where shown = 0 and workspace_id = $1 and id in ({})",
-            places(2, some.len())
-        );
-        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(workspace.as_str());
-        for trace in some {
-            query = query.bind(*trace);
-        }
-        query.execute(db.pool()).await?;
-    }
-    Ok(())
-}
-
-/// The traces that began between two times, the second excluded, and that Langfuse has shown.
-pub async fn shown_between(
-    db: &Db,
-    workspace: &WorkspaceId,
-    (from_ms, to_ms): (i64, i64),
-) -> sqlx::Result<Vec<String>> {
-    let rows = sqlx::query(
-        "select id from traces
-         where workspace_id = $1 and started_at_ms >= $2 and started_at_ms < $3
-           and shown = 1 and deleted_at_ms is null",
-    )
-    .bind(workspace.as_str())
-    .bind(from_ms)
-    .bind(to_ms)
-    .fetch_all(db.pool())
-    .await?;
-    rows.iter().map(|row| row.try_get("id")).collect()
-}
-
-/// When a trace began that Langfuse has shown and that is not known to be deleted.
-pub async fn shown(
-    db: impl Executor<'_, Database = Any>,
-    workspace: &WorkspaceId,
-    trace: &str,
-) -> sqlx::Result<Option<i64>> {
-    let row = sqlx::query(
-        "select started_at_ms from traces
-         where workspace_id = $1 and id = $2 and shown = 1 and deleted_at_ms is null",
-    )
-    .bind(workspace.as_str())
-    .bind(trace)
-    .fetch_optional(db)
-    .await?;
-    row.map(|row| row.try_get("started_at_ms")).transpose()
-}
-
-/// What is kept of a deleted trace, and of what was made of its text.
-const DROP_TEXT: [&str; 5] = [
-    "update traces set payload = $3, payload_hash = $4, deleted_at_ms = $5, to_score = 0,
-            asked = coalesce(asked, 0)
-     where workspace_id = $1 and id = $2",
-    "delete from observations where workspace_id = $1 and trace_id = $2",
-    // Langfuse deletes scores with their trace: should it come back, they are to be written anew.
-    "delete from scores where workspace_id = $1 and trace_id = $2",
-    "update human_scores set revision = revision + 1, written_at_ms = null, refusal = null
-     where workspace_id = $1 and trace_id = $2",
-    "update outcomes set reason = case when verdict is null then reason else '' end,
-            error_message = case when verdict is null then '' else error_message end,
-            printed = '', verdict_hash = null
-     where workspace_id = $1 and trace_id = $2",
-];
-
-/// Leaves `payload`, of this hash, in the place of a trace's text.
-pub async fn drop_text(
-    transaction: &mut Transaction<'static, Any>,
-    workspace: &WorkspaceId,
-    trace: &str,
-    (payload, payload_hash): (&str, &str),
-    deleted_at_ms: i64,
-) -> sqlx::Result<()> {
-    for (place, statement) in DROP_TEXT.into_iter().enumerate() {
-        let query = sqlx::query(statement).bind(workspace.as_str()).bind(trace);
-        let query = match place {
-            0 => query.bind(payload).bind(payload_hash).bind(deleted_at_ms),
-            _ => query,
-        };
-        query.execute(&mut **transaction).await?;
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use super::deliveries::{ATTEMPTS_MAX, Deliveries};
 use super::poll::Poll;
 use super::read::Reader;
 use super::recorder::Delivery;
-use super::{arrive, store};
+use super::{arrive, gone, store};
 use crate::clock::Turned;
 use crate::domain::Trace;
 use crate::jobs::Work;
@@ -184,6 +184,7 @@ fn ended(id: &str, seconds: i64) -> Value {
     trace(id, &ago(seconds + 2), Some(&ago(seconds)))
 }
 
+mod deleted;
 mod following;
 
 #[tokio::test]
@@ -283,8 +284,13 @@ async fn observations_stored_just_before_the_process_ended_still_become_their_tr
         .await
         .expect("it answers");
     let mut seen = arrive::Seen::new();
-    let kept =
-        arrive::keep_observations(&world.db, &world.workspace.id, &page.items, &mut seen).await;
+    let kept = arrive::keep_observations(
+        &world.db,
+        &world.workspace.id,
+        &page.items,
+        (&mut seen, &deleted::here()),
+    )
+    .await;
     kept.expect("they are stored");
     assert!(
         !world.only().await.complete,
@@ -384,11 +390,15 @@ async fn what_arrives_while_a_trace_is_put_together_is_in_it() {
     .await;
     stored.expect("it is stored");
     let seen = arrive::Seen::from([("t".to_owned(), true)]);
-    let (put, committed) = tokio::join!(arrive::put_together(db, workspace, &seen), async {
-        // Long enough for a reader that does not wait to read the old observations.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        other.commit().await
-    });
+    let shown = deleted::here();
+    let (put, committed) = tokio::join!(
+        arrive::put_together(db, workspace, (&seen, &shown)),
+        async {
+            // Long enough for a reader that does not wait to read the old observations.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            other.commit().await
+        }
+    );
     put.expect("it is put together");
     committed.expect("it is stored");
     assert_eq!(world.only().await.trace.tool_calls.len(), 1);

@@ -13,6 +13,9 @@ const HOUR_MS: i64 = 3_600_000;
 /// Once an eval exists, one trace in four is asked about, drawn at random.
 const SAMPLE_PROBABILITY: f64 = 0.25;
 
+/// Traces decided about in one transaction.
+const DRAWN_AT_ONCE: i64 = 1_000;
+
 /// Cards that people asked for by hand, posted in one job.
 const NAMED_AT_ONCE: i64 = 100;
 
@@ -54,7 +57,7 @@ async fn draw_sample(app: &App, workspace: &WorkspaceId, room: i64) -> anyhow::R
     let asked = draw_from(app, workspace, Stratum::Live, (room, wished)).await?;
     let since_ms = now_ms() - HOUR_MS;
     let old = store::old_cards_since(&app.db, workspace, since_ms).await?;
-    let for_old = i64::from(app.settings.cards_per_hour) / 4 - old;
+    let for_old = (i64::from(app.settings.cards_per_hour) / 4).max(1) - old;
     let room = for_old.min(room - asked);
     draw_from(app, workspace, Stratum::Old, (room, SAMPLE_PROBABILITY)).await?;
     Ok(())
@@ -72,16 +75,29 @@ async fn draw_from(
         return Ok(0);
     }
     let settled = app.settled_before_ms();
-    let undecided = store::undecided(&app.db, workspace, stratum, settled).await?;
-    if undecided.is_empty() {
-        return Ok(0);
+    let mut left = store::count_undecided(&app.db, workspace, stratum, settled).await?;
+    let probability = wished.min(room as f64 / left.max(1) as f64);
+    let mut drawn = 0;
+    while left > 0 && !app.is_stopping() {
+        let some = store::undecided(&app.db, workspace, stratum, settled, DRAWN_AT_ONCE).await?;
+        drawn += draw_some(app, workspace, &some, probability).await?;
+        // What comes meanwhile waits for the next draw.
+        left -= DRAWN_AT_ONCE;
     }
-    let probability = wished.min(room as f64 / undecided.len() as f64);
+    Ok(drawn)
+}
+
+async fn draw_some(
+    app: &App,
+    workspace: &WorkspaceId,
+    undecided: &[TraceId],
+    probability: f64,
+) -> anyhow::Result<i64> {
     let mut drawn = 0;
     let mut transaction = app.db.begin().await?;
     for trace in undecided {
-        let asked = draw(workspace, &trace) < probability;
-        store::decide(&mut *transaction, workspace, &trace, probability, asked).await?;
+        let asked = draw(workspace, trace) < probability;
+        store::decide(&mut *transaction, workspace, trace, probability, asked).await?;
         if asked {
             outbox::want(&mut *transaction, workspace, Kind::Card, trace.as_str()).await?;
             drawn += 1;

@@ -1,5 +1,5 @@
 use sqlx::any::AnyRow;
-use sqlx::{Any, Executor, Row};
+use sqlx::{Any, AssertSqlSafe, Executor, Row};
 
 use super::message::Tally;
 use crate::domain::{AnnotatorId, Thumb, Trace, TraceId, WorkspaceId};
@@ -36,26 +36,48 @@ pub enum Stratum {
 /// A trace that is first seen so long after it began is old: the poller's first look goes back one hour.
 const OLD_AFTER_MS: i64 = 2 * 3_600_000;
 
-/// Settled traces of a stratum of which nobody has decided yet whether to ask about them, all of them.
+/// Settled traces of a stratum of which nobody has decided yet whether to ask about them.
+const UNDECIDED: &str = "
+    from traces
+    where workspace_id = $1 and asked is null and complete = 1 and deleted_at_ms is null
+      and (changed_at_ms <= $2 or whole = 1)
+      and case when first_seen_at_ms - started_at_ms > $3 then 1 else 0 end = $4";
+
+/// How many of a stratum's settled traces nobody has decided about yet.
+pub async fn count_undecided(
+    db: &Db,
+    workspace: &WorkspaceId,
+    stratum: Stratum,
+    settled_before_ms: i64,
+) -> sqlx::Result<i64> {
+    let statement = format!("select count(*) as undecided {UNDECIDED}");
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(workspace.as_str())
+        .bind(settled_before_ms)
+        .bind(OLD_AFTER_MS)
+        .bind(i64::from(stratum == Stratum::Old))
+        .fetch_one(db.pool())
+        .await?
+        .try_get("undecided")
+}
+
+/// The first of them.
 pub async fn undecided(
     db: &Db,
     workspace: &WorkspaceId,
     stratum: Stratum,
     settled_before_ms: i64,
+    limit: i64,
 ) -> sqlx::Result<Vec<TraceId>> {
-    let rows = sqlx::query(
-        "select id from traces
-         where workspace_id = $1 and asked is null and complete = 1
-           and (changed_at_ms <= $2 or whole = 1)
-           and case when first_seen_at_ms - started_at_ms > $3 then 1 else 0 end = $4
-         order by started_at_ms",
-    )
-    .bind(workspace.as_str())
-    .bind(settled_before_ms)
-    .bind(OLD_AFTER_MS)
-    .bind(i64::from(stratum == Stratum::Old))
-    .fetch_all(db.pool())
-    .await?;
+    let statement = format!("select id {UNDECIDED} order by started_at_ms limit $5");
+    let rows = sqlx::query(AssertSqlSafe(statement))
+        .bind(workspace.as_str())
+        .bind(settled_before_ms)
+        .bind(OLD_AFTER_MS)
+        .bind(i64::from(stratum == Stratum::Old))
+        .bind(limit)
+        .fetch_all(db.pool())
+        .await?;
     let read = |row: &AnyRow| row.try_get::<String, _>("id").map(TraceId::from);
     rows.iter().map(read).collect()
 }
@@ -136,7 +158,7 @@ pub async fn without_card(
         "select traces.id from posts join traces
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
          where posts.workspace_id = $1 and posts.kind = 'card'
-           and posts.posted_at_ms is null and posts.refusal is null
+           and posts.posted_at_ms is null and posts.refusal is null and deleted_at_ms is null
            and case when asked_by is null then 0 else 1 end = $2
          order by case when ask_probability is null then 0 else 1 end, started_at_ms desc
          limit $3",
@@ -159,7 +181,8 @@ pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sql
          from posts join traces
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
          where posts.workspace_id = $1 and kind = 'card' and asked_by is null
-           and (posted_at_ms > $2 or (posted_at_ms is null and refusal is null))",
+           and (posted_at_ms > $2
+                or (posted_at_ms is null and refusal is null and deleted_at_ms is null))",
     )
     .bind(workspace.as_str())
     .bind(since_ms)
@@ -178,7 +201,8 @@ pub async fn old_cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) ->
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
          where posts.workspace_id = $1 and posts.kind = 'card'
            and asked_by is null
-           and (posted_at_ms > $2 or (posted_at_ms is null and refusal is null))
+           and (posted_at_ms > $2
+                or (posted_at_ms is null and refusal is null and deleted_at_ms is null))
            and first_seen_at_ms - started_at_ms > $3",
     )
     .bind(workspace.as_str())

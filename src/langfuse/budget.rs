@@ -24,6 +24,11 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 const RESOLUTION: Duration = Duration::from_secs(1);
 /// Two ends of a window that are so near each other are one.
 const SAME_WINDOW: Duration = Duration::from_secs(3);
+/// No header is believed for longer than this; then one request finds out.
+const PAUSE_MAX: Duration = Duration::from_mins(15);
+/// Requests a period that are kept for backfill while it asks for any: a backlog of scores may last for days.
+const FOR_BACKFILL: usize = 2;
+
 /// Where a refusal does not say how long to wait.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
@@ -76,6 +81,8 @@ impl Resource {
 /// A connection's requests.
 pub struct Budget {
     clock: Clock,
+    /// Langfuse's; `None` for another service.
+    plan: Option<Plan>,
     buckets: Mutex<[Bucket; 3]>,
 }
 
@@ -91,6 +98,20 @@ struct Bucket {
     left: Option<(u32, Duration)>,
     /// Langfuse has asked for silence until then.
     paused_until: Duration,
+    /// Whether one request is to find out if that still holds.
+    probe: Probe,
+    /// When backfill last asked for room.
+    backfill_asked: Option<Duration>,
+}
+
+/// After a pause that was cut short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Probe {
+    #[default]
+    None,
+    /// The next request is the only one until it is answered.
+    Due,
+    UnderWay,
 }
 
 impl Budget {
@@ -103,6 +124,7 @@ impl Budget {
         let buckets = [Resource::PublicApi, Resource::Legacy, Resource::Ingestion].map(bucket);
         Self {
             clock,
+            plan: Some(plan),
             buckets: Mutex::new(buckets),
         }
     }
@@ -115,6 +137,7 @@ impl Budget {
         };
         Self {
             clock,
+            plan: None,
             buckets: Mutex::new([bucket(), bucket(), bucket()]),
         }
     }
@@ -126,6 +149,9 @@ impl Budget {
     pub async fn spend(&self, resource: Resource, priority: Priority) -> Result<(), Duration> {
         loop {
             let wait = self.bucket(resource, |bucket, now| {
+                if priority == Priority::Backfill {
+                    bucket.backfill_asked = Some(now);
+                }
                 let wait = bucket.wait(now, priority);
                 if wait.is_zero() {
                     bucket.count(now, priority);
@@ -156,6 +182,18 @@ impl Budget {
         self.bucket(resource, |bucket, _| bucket.total)
     }
 
+    /// How many requests of Langfuse's there are, in words; `None` where there is no limit.
+    pub fn in_words(&self) -> Option<String> {
+        let limit = self.bucket(Resource::PublicApi, |bucket, _| bucket.limit)?;
+        let plan = self.plan?;
+        Some(match plan.limit(Resource::PublicApi) == Some(limit) {
+            true => format!(
+                "{limit} requests a minute, as of the plan {plan}; LANGFUSE_PLAN says otherwise"
+            ),
+            false => format!("{limit} requests a minute, as Langfuse says"),
+        })
+    }
+
     /// The time that waiting is measured by.
     pub fn clock(&self) -> &Clock {
         &self.clock
@@ -181,6 +219,10 @@ impl Bucket {
     fn count(&mut self, now: Duration, priority: Priority) {
         self.sent.push_back((now, priority));
         self.total += 1;
+        if self.probe == Probe::Due {
+            self.probe = Probe::UnderWay;
+            self.paused_until = now + DEFAULT_WAIT;
+        }
         self.left = self
             .left
             .map(|(left, until)| (left.saturating_sub(1), until));
@@ -207,19 +249,22 @@ impl Bucket {
     }
 
     /// As far as we know what we sent. Half of all, or a little more than it has taken of late, is kept
-    /// for live reading, and of the rest an eighth for scores: neither waits for a burst of what can wait.
+    /// for live reading, and of the rest an eighth for scores and a little for backfill: none waits for a burst of
+    /// another for long.
     fn wait_for_room(&self, now: Duration, priority: Priority) -> Duration {
         let Some(usable) = self.usable().map(|usable| usable as usize) else {
             return Duration::ZERO;
         };
         let sent = |priority| self.sent.iter().filter(|(_, of)| *of == priority).count();
-        let (live, scores) = (sent(Priority::Live), sent(Priority::Scores));
+        let [live, scores, old] = [Priority::Live, Priority::Scores, Priority::Backfill].map(sent);
+        let is_asking = self.backfill_asked.is_some_and(|at| at + PERIOD * 2 > now);
         let for_live = usable.div_ceil(2).max(live + 2);
         let for_scores = usable.div_ceil(8).max(scores + 1) - scores;
         let reserved = match priority {
             Priority::Live => 0,
-            Priority::Scores => for_live,
-            Priority::Backfill => for_live + for_scores,
+            Priority::Scores if is_asking => for_live + FOR_BACKFILL.saturating_sub(old),
+            Priority::Backfill if old >= FOR_BACKFILL => for_live + for_scores,
+            Priority::Scores | Priority::Backfill => for_live,
         };
         let all = self.sent.iter().map(|(at, _)| *at).collect();
         let others = self.sent.iter().filter(|(_, of)| *of != Priority::Live);
@@ -239,12 +284,19 @@ impl Bucket {
         self.limit = told.limit.or(self.limit);
         if refused {
             let wait = told.retry_after.or(told.reset).unwrap_or(DEFAULT_WAIT);
-            self.paused_until = self.paused_until.max(now + wait);
+            self.probe = match wait > PAUSE_MAX {
+                true => Probe::Due,
+                false => Probe::None,
+            };
+            self.paused_until = self.paused_until.max(now + wait.min(PAUSE_MAX));
             return;
+        }
+        if self.probe == Probe::UnderWay {
+            (self.probe, self.paused_until) = (Probe::None, now);
         }
         if let (Some(left), Some(reset)) = (told.remaining, told.reset) {
             // Answers overtake each other: within one window the lowest holds.
-            let until = now + reset + RESOLUTION;
+            let until = now + reset.min(PAUSE_MAX) + RESOLUTION;
             let known = self.left.filter(|(_, of)| of.abs_diff(until) < SAME_WINDOW);
             let known = known.map_or(u32::MAX, |(left, _)| left);
             self.left = Some((left.min(known), until));

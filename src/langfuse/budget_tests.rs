@@ -86,10 +86,9 @@ async fn what_goes_first_always_finds_room_beside_what_can_wait() {
         tokio::join!(live, eager(Priority::Scores), eager(Priority::Backfill));
     assert_eq!(waited, Duration::ZERO);
     assert!(
-        scores > 600,
+        scores > 500 && backfill > 80,
         "{scores}, and {backfill} where they left room"
     );
-    assert!(budget.total(PUBLIC) <= 59 * 29 + 29);
 }
 
 #[tokio::test]
@@ -133,11 +132,19 @@ async fn a_wait_of_hours_is_handed_to_the_caller() {
     let budget = hobby(1);
     budget.learn(PUBLIC, &headers(&[("retry-after", "86400")]), true);
     let wait = budget.spend(PUBLIC, Priority::Live).await;
-    assert_eq!(wait, Err(Duration::from_secs(86_400)));
+    assert_eq!(wait, Err(PAUSE_MAX), "and tried again before a day is over");
+    budget.clock().sleep(PAUSE_MAX).await;
+    let probe = budget.spend(PUBLIC, Priority::Live).await;
+    assert_eq!(probe, Ok(()));
+    let began = budget.clock().elapsed();
+    let second = budget.spend(PUBLIC, Priority::Live).await;
+    assert_eq!(second, Ok(()), "only one finds out");
+    assert_eq!(budget.clock().elapsed() - began, DEFAULT_WAIT);
+    let began = budget.clock().elapsed();
     budget.learn(Resource::Legacy, &HeaderMap::new(), true);
     let spent = budget.spend(Resource::Legacy, Priority::Live).await;
     assert_eq!(spent, Ok(()), "half a minute where nothing is told");
-    assert_eq!(budget.clock().elapsed(), DEFAULT_WAIT);
+    assert_eq!(budget.clock().elapsed() - began, DEFAULT_WAIT);
 }
 
 #[test]
@@ -196,6 +203,16 @@ fn a_plan_is_guessed_from_the_host() {
     }
 }
 
+fn header_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{0,12}",
+        any::<f64>().prop_map(|number| number.to_string()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        Just("9999-12-31T23:59:59Z".to_owned()),
+        Just("1e308".to_owned()),
+    ]
+}
+
 proptest! {
     /// Whatever is asked for when, no minute, wherever it begins, has more than the limit allows.
     #[test]
@@ -220,5 +237,24 @@ proptest! {
     #[test]
     fn no_header_makes_it_panic(text: String) {
         let _ = until(&text, start());
+    }
+
+    /// Whatever headers say, and however often, no silence lasts.
+    #[test]
+    fn no_headers_silence_a_connection(
+        told in prop::collection::vec(
+            (prop::bool::ANY, header_value(), header_value(), header_value(), header_value()), 0..8,
+        ),
+    ) {
+        let budget = hobby(1);
+        for (refused, limit, remaining, reset, retry) in told {
+            let headers = headers(&[
+                ("x-ratelimit-limit", &limit), ("x-ratelimit-remaining", &remaining),
+                ("x-ratelimit-reset", &reset), ("retry-after", &retry),
+            ]);
+            budget.learn(PUBLIC, &headers, refused);
+        }
+        let wait = budget.bucket(PUBLIC, |bucket, now| bucket.wait(now, Priority::Live));
+        prop_assert!(wait <= PAUSE_MAX + RESOLUTION, "{wait:?}");
     }
 }

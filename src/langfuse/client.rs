@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -9,7 +10,7 @@ use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use super::Error;
@@ -44,9 +45,11 @@ pub struct Client {
     public_key: String,
     secret_key: SecretString,
     api: Arc<Mutex<Option<Known>>>,
+    project: Arc<OnceCell<Option<Project>>>,
     pub(super) expansion: Arc<Expansion>,
     budget: Arc<Budget>,
     priority: Priority,
+    sent: Arc<AtomicU64>,
     pub(super) filter: Arc<Filter>,
 }
 
@@ -67,6 +70,15 @@ pub enum Api {
 }
 
 impl Api {
+    /// Of the requests that Langfuse takes, the share that looking for new traces uses at most. Scores and
+    /// batches share v4's; v3's is for reading alone.
+    pub fn live_share(self) -> f64 {
+        match self {
+            Self::V4 => 0.5,
+            Self::V3 => 0.9,
+        }
+    }
+
     /// The budget that reading by it is counted against.
     pub fn resource(self) -> Resource {
         match self {
@@ -128,9 +140,11 @@ impl Client {
             public_key: public_key.to_owned(),
             secret_key: secret_key.clone(),
             api: Arc::default(),
+            project: Arc::default(),
             expansion: Arc::default(),
             budget: Arc::new(Budget::new(plan, Clock::default())),
             priority: Priority::default(),
+            sent: Arc::default(),
             filter: Arc::default(),
         })
     }
@@ -157,8 +171,14 @@ impl Client {
     pub fn at(&self, priority: Priority) -> Self {
         Self {
             priority,
+            sent: Arc::default(),
             ..self.clone()
         }
+    }
+
+    /// The requests that this one, or a clone of it, has sent and that Langfuse counts.
+    pub fn sent_so_far(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// What the requests of this connection are counted against.
@@ -183,6 +203,37 @@ impl Client {
         first.ok_or(Error::Forbidden { what })
     }
 
+    /// The same, asked for once; `None` where Langfuse does not name it.
+    pub async fn own_project(&self) -> Result<Option<&Project>> {
+        let named = self.project.get_or_try_init(|| async {
+            match self.project().await {
+                Err(error) if error.concerns_this_request_only() => {
+                    tracing::debug!(%error, "cards have no links to Langfuse");
+                    Ok(None)
+                }
+                named => named.map(Some),
+            }
+        });
+        named.await.map(Option::as_ref)
+    }
+
+    /// The same, where it was asked for.
+    pub fn known_project(&self) -> Option<&Project> {
+        self.project.get()?.as_ref()
+    }
+
+    /// What tells traces that this project shows by this API from any other's.
+    pub async fn origin(&self, api: Api) -> Result<String> {
+        let project = self.own_project().await?;
+        let project = project.map_or(self.public_key.as_str(), |project| &project.id);
+        Ok(format!("{api} {project} {}", self.base))
+    }
+
+    /// What tells traces that are chosen as now from others; empty where all are.
+    pub fn filter_mark(&self) -> String {
+        self.filter.mark()
+    }
+
     /// The trace's page in Langfuse.
     pub fn trace_url(&self, project_id: &str, trace_id: &str) -> Url {
         let mut url = self.base.clone();
@@ -200,7 +251,8 @@ impl Client {
         if let Some(known) = known.filter(|known| known.at + API_HOLDS > now) {
             return Ok(known.api);
         }
-        let api = self.find_api().await?;
+        // Whoever asks: others wait for the lock meanwhile.
+        let api = self.at(Priority::Live).find_api().await?;
         *known = Some(Known { api, at: now });
         Ok(api)
     }
@@ -214,16 +266,14 @@ impl Client {
     async fn find_api(&self) -> Result<Api> {
         // Bounded in time, for a search through everything is slow on a big server.
         let since = millis(self.budget.clock().now() - TimeDelta::hours(1));
-        let one = |from: &'static str| {
-            let limits = [("limit", "1"), ("fields", "core"), (from, &since)];
-            limits.map(|(key, value)| (key, value.to_owned()))
-        };
+        let one = [
+            ("limit", "1"),
+            ("fields", "core"),
+            ("fromStartTime", &since),
+        ];
+        let one = one.map(|(key, value)| (key, value.to_owned()));
         match self
-            .get::<Value>(
-                "list observations",
-                "v2/observations",
-                &one("fromStartTime"),
-            )
+            .get::<Value>("list observations", "v2/observations", &one)
             .await
         {
             Ok(_) => return Ok(Api::V4),
@@ -234,8 +284,7 @@ impl Client {
             Err(error) if !error.concerns_this_request_only() => return Err(error),
             Err(_) => {}
         }
-        self.get::<Value>("list traces", "traces", &one("fromTimestamp"))
-            .await?;
+        self.list_one_trace().await?;
         Ok(Api::V3)
     }
 
@@ -374,6 +423,7 @@ impl Client {
         if let Some(resource) = resource {
             let spent = self.budget.spend(resource, self.priority).await;
             spent.map_err(|retry_after| Error::Exhausted { retry_after })?;
+            self.sent.fetch_add(1, Ordering::Relaxed);
         }
         let sent = self.followed(request).await;
         let mut response = sent.map_err(|error| Error::of_transport(what, error))?;

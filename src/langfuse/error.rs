@@ -82,6 +82,11 @@ impl Error {
         matches!(self, Self::Refused { .. } | Self::TooLarge { .. })
     }
 
+    /// Whether the same holds for whatever else is asked for: keys, rights, limits.
+    pub fn concerns_the_connection(&self) -> bool {
+        self.retry_after().is_some() || matches!(self, Self::Unauthorised | Self::Forbidden { .. })
+    }
+
     /// How long Langfuse asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

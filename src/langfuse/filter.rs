@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Api;
+use crate::domain::sha256_hex;
 
 /// The columns that say something of a whole trace in both APIs, with v3's name where it differs, and
 /// the types of conditions that fit them.
@@ -78,6 +79,14 @@ impl Filter {
     pub fn and(mut self, other: Self) -> Self {
         self.conditions.extend(other.conditions);
         self
+    }
+
+    /// Tells filters apart; empty where everything is let through.
+    pub fn mark(&self) -> String {
+        match self.is_empty() {
+            true => String::new(),
+            false => sha256_hex(Value::Array(self.conditions.clone()).to_string()),
+        }
     }
 
     /// Whether everything is let through.

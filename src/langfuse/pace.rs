@@ -3,14 +3,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Of the requests that Langfuse takes, the share that looking for new traces uses at most.
-const LIVE_SHARE: f64 = 0.5;
 /// A minute, in which Langfuse counts.
 const MINUTE: Duration = Duration::from_secs(60);
 /// After a thorough look short ones are enough for so long.
 const THOROUGH_EVERY: Duration = Duration::from_secs(60);
 /// A short look begins so long before the last one.
 const SHORT_OVERLAP: TimeDelta = TimeDelta::seconds(30);
+
+/// A look that took longer has waited for its requests already.
+const LONG_LOOK: Duration = Duration::from_secs(120);
+/// Somebody who says that there is something new is believed at once, up to so much time that looks have used
+/// ahead of theirs.
+const AHEAD_MAX: Duration = Duration::from_secs(60);
 
 /// How often a connection is looked at for new traces, and how far back: the more requests a look takes of
 /// a tight budget, the longer until the next.
@@ -29,20 +33,27 @@ struct Kept {
 pub struct Looked {
     /// When it began, by [`crate::clock::Clock::elapsed`].
     pub began: Duration,
+    /// When it ended, by the same.
+    pub ended: Duration,
     /// Up to when it saw everything there was.
     pub through: DateTime<Utc>,
     /// Whether it read the whole overlap again.
     pub thorough: bool,
     /// What it took.
     pub requests: u64,
-    /// Requests a minute that Langfuse takes; `None` where there is no limit.
-    pub a_minute: Option<u32>,
+    /// Requests a minute that looks may take; `None` where there is no limit.
+    pub a_minute: Option<f64>,
 }
 
 impl Pace {
     /// How long until the next look is due.
     pub fn wait(&self, now: Duration) -> Duration {
         self.kept(|kept| kept.next_at.saturating_sub(now))
+    }
+
+    /// Whether to look at once where somebody says that there is something new.
+    pub fn takes_hint(&self, now: Duration) -> bool {
+        self.wait(now) < AHEAD_MAX
     }
 
     /// From when on to look, where a short look is enough: one that begins a little before the last.
@@ -57,7 +68,10 @@ impl Pace {
     /// Notes a look that saw all there was.
     pub fn looked(&self, look: Looked) {
         self.kept(|kept| {
-            kept.next_at = look.began + gap(look.requests, look.a_minute);
+            kept.next_at = match look.ended - look.began > LONG_LOOK {
+                true => look.ended,
+                false => kept.next_at.max(look.began) + gap(look.requests, look.a_minute),
+            };
             kept.looked = Some(look.through);
             if look.thorough {
                 kept.thorough_at = Some(look.began);
@@ -75,12 +89,11 @@ impl Pace {
     }
 }
 
-/// The time in which live reading's share pays for so many requests.
-fn gap(requests: u64, a_minute: Option<u32>) -> Duration {
-    let Some(a_minute) = a_minute else {
-        return Duration::ZERO;
-    };
-    MINUTE.mul_f64(requests as f64 / (f64::from(a_minute) * LIVE_SHARE))
+/// The time that pays for so many requests.
+fn gap(requests: u64, a_minute: Option<f64>) -> Duration {
+    a_minute.map_or(Duration::ZERO, |a_minute| {
+        MINUTE.mul_f64(requests as f64 / a_minute)
+    })
 }
 
 #[cfg(test)]
@@ -90,11 +103,30 @@ mod tests {
     fn look(began: u64, thorough: bool, requests: u64, a_minute: Option<u32>) -> Looked {
         Looked {
             began: Duration::from_secs(began),
+            ended: Duration::from_secs(began + 1),
             through: DateTime::UNIX_EPOCH + Duration::from_secs(began),
             thorough,
             requests,
-            a_minute,
+            a_minute: a_minute.map(|a_minute| f64::from(a_minute) * 0.5),
         }
+    }
+
+    #[test]
+    fn hints_are_believed_until_looks_are_a_minute_ahead_and_a_long_look_has_paid() {
+        let pace = Pace::default();
+        let at = Duration::from_secs;
+        let mut looks = 0;
+        while pace.takes_hint(at(100)) {
+            pace.looked(look(100, true, 2, Some(30)));
+            looks += 1;
+        }
+        assert_eq!((looks, pace.wait(at(100))), (8, at(64)));
+        let long = Looked {
+            ended: at(1_000),
+            ..look(200, true, 400, Some(30))
+        };
+        pace.looked(long);
+        assert_eq!(pace.wait(at(1_000)), Duration::ZERO);
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
@@ -41,6 +42,17 @@ impl Plan {
             Resource::PublicApi => public_api,
             Resource::Legacy => legacy,
             Resource::Ingestion => ingestion,
+        })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hobby => "hobby",
+            Self::Core => "core",
+            Self::Pro => "pro",
+            Self::SelfHosted => "self-hosted",
         })
     }
 }

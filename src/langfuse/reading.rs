@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -60,6 +60,9 @@ pub struct Page {
 
 /// The newest observations or traces of a session that are looked at: among these is where its last trace begins.
 const SESSION_STEPS: usize = 100;
+
+/// A trace's observations are looked for so near its beginning.
+const LONGEST_TRACE: TimeDelta = TimeDelta::hours(24);
 
 /// Metadata keys whose values were seen cut; asked for in full from then on.
 pub(super) type Expansion = Mutex<BTreeSet<String>>;
@@ -167,6 +170,49 @@ impl Client {
             Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether Langfuse has a trace that began about then. Asks for as little of it as it can.
+    ///
+    /// # Errors
+    /// A route that is not there says nothing of a trace.
+    pub async fn has_trace(
+        &self,
+        api: Api,
+        trace_id: &str,
+        began: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        if api == Api::V4 {
+            let query = [
+                ("traceId", trace_id.to_owned()),
+                ("fields", "core".to_owned()),
+                ("limit", "1".to_owned()),
+                ("fromStartTime", millis(began - LONGEST_TRACE)),
+                ("toStartTime", millis(began + LONGEST_TRACE)),
+            ];
+            let what = "look for a trace";
+            let answer: Answer = self.get(what, "v2/observations", &query).await?;
+            return Ok(!answer.data.is_empty());
+        }
+        match self.trace(trace_id).await {
+            Ok(None) if is_nameable(trace_id) => self.list_one_trace().await.map(|()| false),
+            Ok(_) | Err(Error::TooLarge { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// v3: asks for the list, which proves that the routes are there.
+    pub(super) async fn list_one_trace(&self) -> Result<(), Error> {
+        // Bounded in time, for a search through everything is slow on a big server.
+        let since = self.budget().clock().now() - TimeDelta::hours(1);
+        let query = [
+            ("limit", "1".to_owned()),
+            ("fields", "core".to_owned()),
+            ("fromTimestamp", millis(since)),
+        ];
+        self.get::<Value>("list traces", "traces", &query)
+            .await
+            .map(drop)
     }
 
     /// The id of the trace that began last in a session; `None` where Langfuse shows none. Traces that
@@ -328,6 +374,11 @@ fn last_trace(items: &[Value]) -> Option<String> {
     let last = root.or_else(|| products.next())?;
     let id = last["traceId"].as_str().or(last["id"].as_str())?;
     Some(id.to_owned())
+}
+
+/// A slash or a dot in an id names another route to some servers, so that its absence proves nothing.
+fn is_nameable(trace_id: &str) -> bool {
+    !(trace_id.is_empty() || trace_id.contains('/') || trace_id.starts_with('.'))
 }
 
 fn objects(items: Vec<Value>) -> Vec<Map<String, Value>> {

@@ -269,12 +269,14 @@ fn result_of(row: &AnyRow) -> anyhow::Result<Result<(Verdict, String), RunError>
     Ok(Err(RunError { kind, message }))
 }
 
-/// A newer payload's or interpreter's outcome replaces the older one's; failures in a row are counted.
+/// A newer payload's or interpreter's outcome replaces the older one's; failures in a row are counted. What ran on a
+/// text that has changed or was deleted meanwhile leaves nothing.
 const INSERT_OUTCOME: &str = "
     insert into outcomes (workspace_id, version_id, trace_id, payload_hash, verdict, reason, error_kind,
                           error_message, duration_us, fuel, ran_at_ms, eval_hash, interpreter, engine,
                           verdict_hash, answers, printed, limits, failures, session_hash)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+    select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
+    from traces where workspace_id = $1 and id = $3 and payload_hash = $4 and deleted_at_ms is null
     on conflict (workspace_id, version_id, trace_id) do update
     set payload_hash = excluded.payload_hash, verdict = excluded.verdict, reason = excluded.reason,
         error_kind = excluded.error_kind, error_message = excluded.error_message,

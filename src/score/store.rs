@@ -67,8 +67,8 @@ pub async fn finish_trace(
     .map(drop)
 }
 
-/// A score is to be written, with the verdict that the version's outcome holds; none of a trace that Langfuse does not
-/// have.
+/// A score is to be written, with the verdict that the version's outcome holds; unless the trace has changed or was
+/// deleted meanwhile, or Langfuse does not have it.
 pub async fn want_score(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
@@ -78,9 +78,8 @@ pub async fn want_score(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into scores (workspace_id, version_id, trace_id, score_id, payload_hash, wanted_at_ms)
-         select $1, $2, $3, $4, $5, $6
-         where not exists (select 1 from traces
-               where workspace_id = $1 and id = $3 and origin is not null)
+         select $1, $2, $3, $4, $5, $6 from traces
+         where workspace_id = $1 and id = $3 and payload_hash = $5 and deleted_at_ms is null and origin is null
          on conflict (workspace_id, version_id, trace_id) do update
          set payload_hash = excluded.payload_hash, revision = scores.revision + 1,
              wanted_at_ms = excluded.wanted_at_ms, written_at_ms = null, refusal = null,

@@ -7,6 +7,7 @@ mod cli;
 mod code_evals;
 mod crash;
 mod decisions;
+mod deleted;
 mod elsewhere;
 mod explain;
 mod flow;

@@ -7,7 +7,7 @@ use crate::store::{Db, now_ms};
 /// How the names of owners begin that others take over from.
 pub const COMMAND: &str = "command:";
 /// Who has not said for so long that he holds a stretch does so no more.
-const LEASE_MS: i64 = 60_000;
+const LEASE_MS: i64 = 20_000;
 
 /// A stretch of time and how far back it is read. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub async fn hold(
     let row = sqlx::query(
         "update backfills set owner = $1, lease_until_ms = $2
          where workspace_id = $3 and since_ms = $4 and until_ms = $5
-           and (owner = $1 or lease_until_ms < $6 or owner like 'command:%')
+           and (owner = $1 or lease_until_ms < $6 or (owner like 'command:%' and $1 not like 'command:%'))
          returning *",
     )
     .bind(owner)
@@ -120,6 +120,28 @@ pub async fn hold(
     .fetch_optional(db.pool())
     .await?;
     row.as_ref().map(Progress::of_row).transpose()
+}
+
+/// Takes hold of every stretch of a workspace that is not read and that no other owner holds who does not give
+/// way: as long as a service is there, it is the one who reads.
+pub async fn attend(
+    db: &Db,
+    workspace: &WorkspaceId,
+    owner: &str,
+    now_ms: i64,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update backfills set owner = $1, lease_until_ms = $2
+         where workspace_id = $3 and finished_at_ms is null
+           and (owner = $1 or lease_until_ms < $4 or owner like 'command:%')",
+    )
+    .bind(owner)
+    .bind(now_ms + LEASE_MS)
+    .bind(workspace.as_str())
+    .bind(now_ms)
+    .execute(db.pool())
+    .await
+    .map(drop)
 }
 
 /// Lets another owner take the stretch at once.

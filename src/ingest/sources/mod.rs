@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::arrive::{self, Seen};
 use super::deliveries::AFTER_A_TRACE;
+use super::gone::Shown;
 use super::import::{self, Imported};
 use super::store::stored;
 use crate::app::App;
@@ -85,10 +86,11 @@ async fn noted<C>(
     let looked = look.await;
     source.pace.looked(Looked {
         began,
+        ended: budget.clock().elapsed(),
         through,
         thorough: true,
         requests: budget.total(Resource::PublicApi) - sent,
-        a_minute: budget.a_minute(Resource::PublicApi),
+        a_minute: budget.a_minute(Resource::PublicApi).map(f64::from),
     });
     match &looked {
         Ok(_) => source.health.recovered(),
@@ -166,11 +168,12 @@ impl LangSmithLook<'_> {
     }
 
     async fn read(&self, runs: Runs<'_>, limit: Option<usize>) -> anyhow::Result<Option<usize>> {
-        let mut seen = Seen::new();
+        let (mut seen, shown) = (Seen::new(), shown());
         let mut cursor = None;
         for pages in 1.. {
             let page = self.client.runs(runs, cursor.as_deref()).await?;
-            arrive::keep_observations(self.db, self.workspace, &page.items, &mut seen).await?;
+            let seen_by = (&mut seen, &shown);
+            arrive::keep_observations(self.db, self.workspace, &page.items, seen_by).await?;
             cursor = page.next;
             if cursor.is_none() {
                 break;
@@ -179,9 +182,16 @@ impl LangSmithLook<'_> {
                 return Ok(None);
             }
         }
-        Ok(Some(
-            arrive::put_together(self.db, self.workspace, &seen).await?,
-        ))
+        let stored = arrive::put_together(self.db, self.workspace, (&seen, &shown)).await?;
+        Ok(Some(stored))
+    }
+}
+
+/// No trace is looked for at LangSmith to see whether it was deleted.
+fn shown() -> Shown {
+    Shown {
+        origin: Origin::LangSmith.name().to_owned(),
+        through: None,
     }
 }
 

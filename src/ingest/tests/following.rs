@@ -1,4 +1,4 @@
-//! Following a project within its limits, reading it backwards, choosing, and deletions.
+//! Following a project within its limits, reading it backwards, and choosing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ impl World {
         world
     }
 
-    async fn stored_ids(&self) -> Vec<String> {
+    pub(super) async fn stored_ids(&self) -> Vec<String> {
         let rows = self.rows().await;
         rows.into_iter().map(|row| row.trace.id).collect()
     }
@@ -32,12 +32,12 @@ impl World {
         rows.iter().map(|row| row.get("id")).collect()
     }
 
-    async fn count(&self, what: &'static str) -> i64 {
+    pub(super) async fn count(&self, what: &'static str) -> i64 {
         let row = sqlx::query(what).fetch_one(self.db.pool()).await;
         row.expect("it is counted").get("found")
     }
 
-    async fn backfilled(&self, owner: &Owner, windows: usize) -> (Ended, Progress) {
+    pub(super) async fn backfilled(&self, owner: &Owner, windows: usize) -> (Ended, Progress) {
         let backfill = Backfill {
             reader: self.reader(1_000),
             owner,
@@ -179,6 +179,17 @@ async fn write_scores(world: &World, traffic: &Traffic, until: Duration) -> u32 
     written
 }
 
+/// 500 of them, of the day before.
+fn put_old_traces(world: &World, start: chrono::DateTime<Utc>) {
+    for old in 0..500 {
+        let began = start - TimeDelta::minutes(60 + old * 3);
+        let at = |time: chrono::DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let ended = at(began + TimeDelta::seconds(2));
+        let trace = trace(&format!("old{old}"), &at(began), Some(&ended));
+        world.langfuse.put_trace("p", trace);
+    }
+}
+
 fn leaving(clock: &Arc<Turned>) -> impl FnOnce(&()) {
     let clock = clock.clone();
     move |()| clock.leave()
@@ -200,16 +211,10 @@ async fn an_hour_of_ten_thousand_observations_is_followed_within_a_hobby_plan() 
         start,
         clock: clock.clone(),
     };
-    for old in 0..500 {
-        let began = start - TimeDelta::minutes(60 + old * 3);
-        let at = |time: chrono::DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let ended = at(began + TimeDelta::seconds(2));
-        world
-            .langfuse
-            .put_trace("p", trace(&format!("old{old}"), &at(began), Some(&ended)));
-    }
-    let day = (start - TimeDelta::days(2)).timestamp_millis();
-    let wished = (day, (start - TimeDelta::hours(1)).timestamp_millis());
+    put_old_traces(&world, start);
+    // More windows than a burst has room for.
+    let first = (start - TimeDelta::days(60)).timestamp_millis();
+    let wished = (first, (start - TimeDelta::hours(1)).timestamp_millis());
     let begun = backfill::begin(&world.db, &world.workspace.id, wished).await;
     begun.expect("it is stored");
     let until = HOUR + Duration::from_secs(500);
@@ -268,6 +273,7 @@ async fn an_hour_of_ten_thousand_observations_is_followed_within_a_hobby_plan() 
         at(1.0)
     );
     assert_eq!(backfill.0, Ended::Finished);
+    assert!(backfill.1 < HOUR, "beside scores that never end");
     let old = world.complete_since(0).await;
     assert_eq!(old.iter().filter(|id| id.starts_with("old")).count(), 500);
     let whole = world
@@ -296,96 +302,6 @@ async fn a_look_soon_after_another_reads_only_what_is_new_and_leaves_the_mark() 
     assert_eq!(mark.expect("it is read"), after.expect("it is read"));
     world.poll().await;
     assert_eq!(world.stored_ids().await, ["a", "late", "new"]);
-}
-
-#[tokio::test]
-async fn a_deleted_trace_loses_its_text_and_keeps_its_labels() {
-    for apis in [Apis::V4, Apis::V3] {
-        let world = World::of(with(apis)).await;
-        for id in ["gone", "stays"] {
-            world.langfuse.put_trace("p", ended(id, 60));
-        }
-        world.poll().await;
-        world
-            .change("insert into annotators values ('w', 'U', 0)")
-            .await;
-        world
-            .change("insert into labels values ('w', 'gone', 'U', 'up', null, 0, 0)")
-            .await;
-        world.langfuse.delete_trace("p", "gone");
-        world.poll().await;
-        let rows = world.rows().await;
-        let texts: Vec<&str> = rows
-            .iter()
-            .map(|row| row.trace.output_text.as_str())
-            .collect();
-        assert_eq!(texts, ["", "A"], "{apis:?}");
-        let kept = "select count(*) as found from labels where trace_id = 'gone'";
-        assert_eq!(world.count(kept).await, 1);
-        let left = "select count(*) as found from observations where trace_id = 'gone'";
-        assert_eq!(world.count(left).await, 0);
-        let undecided = "select count(*) as found from traces where asked is null or to_score = 1";
-        assert_eq!(world.count(undecided).await, 1, "nobody is asked about it");
-        world.langfuse.put_trace("p", ended("gone", 60));
-        world.poll().await;
-        assert_eq!(world.rows().await[0].trace.output_text, "A", "it came back");
-    }
-}
-
-#[tokio::test]
-async fn a_trace_that_langfuse_never_showed_is_not_taken_for_deleted() {
-    let world = World::of(with(Apis::V4)).await;
-    let payload = crate::langfuse::TracePayload {
-        id: "elsewhere".to_owned(),
-        timestamp: Some(ago(60)),
-        output: json!("A"),
-        ..Default::default()
-    };
-    let (db, workspace) = (world.db.pool(), &world.workspace.id);
-    let kept = arrive::keep_trace(db, workspace, &payload, true, None).await;
-    kept.expect("it is stored");
-    world.poll().await;
-    assert_eq!(world.only().await.trace.output_text, "A");
-}
-
-/// What a sender's spans of a trace became.
-fn sent(trace: &str, id: &str) -> Vec<arrive::Sent> {
-    let observation = json!({"traceId": trace, "id": id, "type": "SPAN", "output": "A",
-                             "startTime": ago(60), "endTime": ago(59)});
-    let Value::Object(observation) = observation else {
-        panic!("it is an object")
-    };
-    arrive::Sent::of(observation).into_iter().collect()
-}
-
-#[tokio::test]
-async fn a_sent_trace_is_taken_for_deleted_only_once_langfuse_has_shown_it_and_then_stays_so() {
-    for apis in [Apis::V4, Apis::V3] {
-        let world = World::of(with(apis)).await;
-        let (db, workspace) = (&world.db, &world.workspace.id);
-        let kept = arrive::keep_spans(db, workspace, &sent("t", "root")).await;
-        assert!(kept.expect("it is stored"));
-        let assembled = arrive::assemble(db, workspace, "t", |_| arrive::Ending::Whole).await;
-        assert!(assembled.expect("it is stored"));
-        world.deliver("1", json!({"traceId": "t"})).await;
-        world.handle().await;
-        world.poll().await;
-        let output = world.only().await.trace.output_text;
-        assert_eq!(
-            (world.waiting().await, output.as_str()),
-            (1, "A"),
-            "{apis:?}"
-        );
-        world.langfuse.put_trace("p", ended("t", 60));
-        world.poll().await;
-        world.langfuse.delete_trace("p", "t");
-        world.poll().await;
-        let late = arrive::keep_spans(db, workspace, &sent("t", "late")).await;
-        assert!(!late.expect("it is looked at"));
-        let left = "select count(*) as found from observations";
-        assert_eq!(world.count(left).await, 0);
-        assert_eq!(world.only().await.trace.output_text, "");
-    }
 }
 
 #[tokio::test]
@@ -420,36 +336,6 @@ async fn a_score_on_a_trace_never_comes_back_with_it() {
         let labels = "select count(*) as found from labels";
         assert_eq!(world.count(labels).await, 0);
     }
-}
-
-#[tokio::test]
-async fn what_langfuse_shows_as_it_was_sent_counts_as_shown() {
-    let world = World::of(with(Apis::V4)).await;
-    let (db, workspace) = (&world.db, &world.workspace.id);
-    let kept = arrive::keep_spans(db, workspace, &sent("t", "root")).await;
-    kept.expect("it is stored");
-    let sent = store::observations(db.pool(), workspace, "t").await;
-    let same = serde_json::from_str(&sent.expect("it is read")[0]).expect("an object");
-    for changed in [true, false] {
-        let mut seen = arrive::Seen::new();
-        let kept = arrive::keep_observations(db, workspace, std::slice::from_ref(&same), &mut seen);
-        kept.await.expect("it is stored");
-        assert_eq!(seen["t"], changed);
-    }
-}
-
-#[tokio::test]
-async fn a_webhook_that_names_a_deleted_trace_drops_its_text() {
-    let world = World::of(with(Apis::V4)).await;
-    world.langfuse.put_trace("p", ended("t", 60));
-    world.poll().await;
-    world.langfuse.delete_trace("p", "t");
-    world.deliver("1", json!({"traceId": "t"})).await;
-    world.handle().await;
-    assert_eq!(
-        (world.waiting().await, world.only().await.trace.output_text),
-        (0, String::new())
-    );
 }
 
 #[tokio::test]
@@ -538,7 +424,8 @@ async fn a_service_takes_over_from_a_command_and_not_the_other_way_round() {
         let held = owner.hold(&world.db, &world.workspace.id, key).await;
         held.expect("it is asked").is_some()
     };
-    assert!(held(&command).await && held(&service).await);
+    assert!(held(&command).await && !held(&Owner::command()).await);
+    assert!(held(&service).await);
     assert!(!held(&command).await && held(&service).await);
     assert!(!held(&Owner::service()).await, "another service waits");
     world
