@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::write::Writer;
+use super::write::{Writer, Wrote};
 use super::{store, trouble};
 use crate::app::App;
 use crate::domain::{Outcome, TraceId, VersionId, WorkspaceId};
@@ -17,16 +17,23 @@ const TRACES_AT_ONCE: i64 = 50;
 /// A verdict and its pending score are rows before anything is sent, so nothing is lost while Langfuse
 /// is away, nor when another version is deployed meanwhile.
 pub async fn score_traces(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
-    let ran = run_new(app, workspace).await;
-    // People's labels do not wait for an eval that can't run.
-    write_pending(app, workspace).await?;
-    ran
+    loop {
+        let ran = run_new(app, workspace).await;
+        // People's labels do not wait for an eval that can't run.
+        let has_more = write_some(app, workspace).await?;
+        ran?;
+        // What is new does not wait until all is written.
+        if !has_more || app.is_stopping() {
+            return Ok(());
+        }
+    }
 }
 
-async fn write_pending(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+/// Says whether more may be written now.
+async fn write_some(app: &App, workspace: &Workspace) -> anyhow::Result<bool> {
     let langfuse = workspace.langfuse.as_ref();
     let Some(langfuse) = langfuse.filter(|langfuse| !langfuse.writing.is_resting()) else {
-        return Ok(());
+        return Ok(false);
     };
     let writer = Writer {
         db: &app.db,
@@ -34,10 +41,11 @@ async fn write_pending(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
         langfuse,
         slack_url: slack_url_of(&app.db, &workspace.id).await?,
     };
-    match writer.run(|| app.is_stopping()).await? {
-        true => Ok(()),
-        false => trouble::say(app, workspace, langfuse).await,
+    let wrote = writer.run(|| app.is_stopping()).await?;
+    if wrote == Wrote::None {
+        trouble::say(app, workspace, langfuse).await?;
     }
+    Ok(wrote == Wrote::Some)
 }
 
 async fn run_new(app: &App, workspace: &Workspace) -> anyhow::Result<()> {

@@ -58,7 +58,7 @@ const VERDICTS: &str = "
      and subject_id = scores.version_id and posted_at_ms is not null
     where scores.workspace_id = $1 and written_at_ms is null and scores.refusal is null
       and next_try_at_ms <= $2 and verdict in ('pass', 'fail')
-    order by next_try_at_ms, wanted_at_ms limit $3";
+    order by next_try_at_ms, wanted_at_ms desc limit $3";
 
 /// Labels, but those of traces that were deleted at their source, or that Langfuse does not have.
 const LABELS: &str = "
@@ -74,9 +74,9 @@ const LABELS: &str = "
      and subject_id = human_scores.trace_id and posted_at_ms is not null
     where human_scores.workspace_id = $1 and written_at_ms is null
       and human_scores.refusal is null and next_try_at_ms <= $2
-    order by next_try_at_ms, wanted_at_ms limit $3";
+    order by next_try_at_ms, wanted_at_ms desc limit $3";
 
-/// The scores to be written at a time, so many at most: those tried least lately first, then the oldest.
+/// The scores to be written at a time, so many at most: those tried least lately first, then the newest.
 pub async fn pending(
     db: &Db,
     workspace: &WorkspaceId,
@@ -112,7 +112,10 @@ fn pending_of(row: &AnyRow, says: Says) -> sqlx::Result<Pending> {
         message: channel.zip(ts).map(|(channel, ts)| Posted { channel, ts }),
         revision: row.try_get("revision")?,
         failures: row.try_get("failures")?,
-        order: (row.try_get("next_try_at_ms")?, row.try_get("wanted_at_ms")?),
+        order: (
+            row.try_get("next_try_at_ms")?,
+            -row.try_get::<i64, _>("wanted_at_ms")?,
+        ),
     })
 }
 

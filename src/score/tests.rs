@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
 use super::pending::{Backlog, backlog, pending};
-use super::write::Writer;
+use super::write::{Writer, Wrote};
 use crate::clock::{Clock, Turned};
 use crate::domain::WorkspaceId;
 use crate::langfuse::{Client, Plan, ScoreType};
@@ -116,10 +116,14 @@ impl World {
 
     /// Writes what is pending; whether Langfuse takes scores.
     async fn write(&self) -> bool {
-        self.writer()
-            .run(|| false)
-            .await
-            .expect("the database answers")
+        loop {
+            let wrote = self.writer().run(|| false).await;
+            match wrote.expect("the database answers") {
+                Wrote::All => return true,
+                Wrote::Some => {}
+                Wrote::None => return false,
+            }
+        }
     }
 
     async fn backlog(&self) -> Backlog {

@@ -52,6 +52,17 @@ struct Outgoing {
     event: Event,
 }
 
+/// How far the pending scores are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// Nothing is pending any more.
+    All,
+    /// More may be pending.
+    Some,
+    /// Langfuse takes no scores at all, which the connection has noted; every score is still pending.
+    None,
+}
+
 /// What became of the scores of a round, as far as they were sent.
 #[derive(Default)]
 struct Round {
@@ -63,23 +74,20 @@ struct Round {
 }
 
 impl Writer<'_> {
-    /// Writes until nothing is pending. `false` where Langfuse takes no scores at all, which the connection has noted;
-    /// every score is still pending then.
+    /// Writes some of what is pending, the newest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn run(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<bool> {
-        while !is_stopping() {
-            let waiting = pending(self.db, self.workspace, self.now_ms(), SCORES_A_BATCH).await?;
-            if waiting.is_empty() {
-                break;
-            }
-            let round = self.round(waiting, &is_stopping).await?;
-            if !self.settle(round).await? {
-                return Ok(false);
-            }
+    pub async fn run(&self, is_stopping: impl Fn() -> bool) -> anyhow::Result<Wrote> {
+        let waiting = pending(self.db, self.workspace, self.now_ms(), SCORES_A_BATCH).await?;
+        if waiting.is_empty() {
+            return Ok(Wrote::All);
         }
-        Ok(true)
+        let round = self.round(waiting, &is_stopping).await?;
+        Ok(match self.settle(round).await? {
+            true => Wrote::Some,
+            false => Wrote::None,
+        })
     }
 
     async fn round(
