@@ -158,7 +158,7 @@ async fn a_score_config_on_a_later_smaller_page_is_not_made_again() {
             .iter()
             .skip(page_of(path) - 1)
             .take(1)
-            .map(|name| json!({"name": name}))
+            .map(|name| json!({"id": name, "name": name, "dataType": "BOOLEAN"}))
             .collect();
         answer(200, json!({"data": data, "meta": {"limit": 1}}))
     })
@@ -166,8 +166,12 @@ async fn a_score_config_on_a_later_smaller_page_is_not_made_again() {
     let there = client
         .ensure_score_config("cites", ScoreType::Boolean)
         .await;
-    there.expect("it is there");
-    assert_eq!(asked.lock().expect("nobody panics").len(), 3);
+    assert_eq!(
+        there.expect("it is there"),
+        ScoreConfig::Found("cites".to_owned())
+    );
+    // Three with one config each, and the empty one behind them.
+    assert_eq!(asked.lock().expect("nobody panics").len(), 4);
 }
 
 #[tokio::test]

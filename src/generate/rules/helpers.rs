@@ -159,9 +159,8 @@ const NAMES: &str = r#"def names(text):
 
 const KEY_WORDS: &str = r#"def key_words(text):
     """The words without articles, and with digits for number words."""
-    kept = [word for word in words(text) if word not in ("a", "an", "the")]
-    digits = words(NUMBER_WORDS)
-    return [str(digits.index(word)) if word in digits else word for word in kept]"#;
+    digits = {word: str(number) for number, word in enumerate(words(NUMBER_WORDS))}
+    return [digits.get(w, w) for w in words(text) if w not in ("a", "an", "the")]"#;
 
 const REFERENCES: &str = r#"def references(trace):
     lines = text_of(trace["metadata"].get(FIELD)).split("\n")
@@ -171,12 +170,11 @@ const HAS_RUN: &str = r#"def has_run(whole, part):
     return f" {' '.join(part)} " in f" {' '.join(whole)} ""#;
 
 const LONGEST_RUN: &str = r#"def longest_run(part, whole):
-    """The longest run of words that both have."""
     text, best = f" {' '.join(whole)} ", []
     for end in range(1, len(part) + 1):
         run = part[end - len(best) - 1 : end]
         best = run if f" {' '.join(run)} " in text else best
-    return best"#;
+    return " ".join(best)"#;
 
 const SHARE_SAID: &str = r#"def share_said(reference, answer):
     return sum(word in answer for word in reference) / max(1, len(reference))"#;

@@ -170,6 +170,7 @@ impl Measure {
             Self::Constraints(_) => PAGE_LINES,
             Self::OtherLanguage => 37,
             Self::Reference(..) => 35,
+            Self::LongestRun(Source::Any) => 38,
             Self::Share(Claim::Words, _) | Self::LongestRun(_) => 36,
             Self::Missing(Claim::Words, _) => 38,
             Self::Share(Claim::Numbers, _) | Self::Missing(Claim::Numbers, _) => 34,

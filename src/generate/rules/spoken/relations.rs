@@ -197,8 +197,7 @@ pub fn longest_run(source: &Source) -> Spoken {
     let name = place.name;
     let clause = move |amount: &str| format!("takes {amount} of its words in a row from {name}");
     let subject = format!("{}_RUN", place.subject);
-    let reason =
-        format!("f\"{{share:.0%}} of its words are in a row in {name}: “{{' '.join(run):.60}}”\"");
+    let reason = format!("f\"{{share:.0%}} of it is a run from {name}: “{{run:.60}}”\"");
     Spoken {
         helpers,
         constants: place.constant.into_iter().collect(),
@@ -206,7 +205,7 @@ pub fn longest_run(source: &Source) -> Spoken {
             "answer = key_words(trace[\"output_text\"])".to_owned(),
             format!("known = key_words({})", place.expression),
             "run = longest_run(answer, known)".to_owned(),
-            "share = len(run) / max(1, len(answer))".to_owned(),
+            "share = len(run.split()) / max(1, len(answer))".to_owned(),
         ],
         undefined: Some(("not answer or not known", "\"there is nothing to compare\"")),
         ..Spoken::new(number("share", &subject, &reason, clause))

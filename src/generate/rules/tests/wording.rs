@@ -147,7 +147,7 @@ fn the_longest_run_is_quoted_whatever_its_articles_and_numbers() {
     let steps =
         json!({"observations": retrieved(&json!(["The play has twelve angry men in a room."]))});
     let longest = Measure::LongestRun(Source::Retrieved);
-    let whole = "100% of its words are in a row in the retrieved text: “12 angry men in room”";
+    let whole = "100% of it is a run from the retrieved text: “12 angry men in room”";
     assert_reasons(
         &longest,
         &[
@@ -155,12 +155,12 @@ fn the_longest_run_is_quoted_whatever_its_articles_and_numbers() {
             (
                 "Twelve men, 12 angry",
                 0.5,
-                "50% of its words are in a row in the retrieved text: “12 angry”",
+                "50% of it is a run from the retrieved text: “12 angry”",
             ),
             (
                 "nobody",
                 0.0,
-                "0% of its words are in a row in the retrieved text: “”",
+                "0% of it is a run from the retrieved text: “”",
             ),
         ],
         &steps,
