@@ -431,10 +431,10 @@ impl Service {
 /// Pushes every kind of work for every workspace, again and again: what a lost hint would have meant.
 async fn sweep(app: App, stopped: impl Future<Output = ()>) {
     tokio::pin!(stopped);
-    let mut polled = HashMap::new();
+    let mut looked = HashMap::new();
     let mut pruned = Instant::now();
     loop {
-        push_all(&app, &mut polled).await;
+        push_all(&app, &mut looked).await;
         if pruned.elapsed() > Duration::from_secs(600) {
             pruned = Instant::now();
             if let Err(error) = prune(&app).await {
@@ -459,22 +459,37 @@ async fn prune(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `polled` is when each workspace was last looked at for new traces.
-async fn push_all(app: &App, polled: &mut HashMap<WorkspaceId, Instant>) {
+/// `looked` is when each workspace was last told to look for new traces.
+async fn push_all(app: &App, looked: &mut HashMap<(WorkspaceId, Work), Instant>) {
     for workspace in app.workspaces() {
-        let last = polled.get(&workspace.id);
-        let poll_is_due = workspace.may_look()
-            && last.is_none_or(|at| at.elapsed() >= app.settings.poll_interval);
-        if poll_is_due {
-            polled.insert(workspace.id.clone(), Instant::now());
-        }
         for work in Work::ALL {
-            let is_read_from_elsewhere = matches!(work, Work::PollTraces | Work::ReadSources);
-            if !is_read_from_elsewhere || poll_is_due {
+            if is_due(app, workspace, work, looked) {
                 app.jobs.push(&workspace.id, work).await;
             }
         }
     }
+}
+
+/// Whether it is time for a kind of work, which is noted then; for most it always is.
+fn is_due(
+    app: &App,
+    workspace: &Workspace,
+    work: Work,
+    looked: &mut HashMap<(WorkspaceId, Work), Instant>,
+) -> bool {
+    let may_look = match work {
+        Work::PollTraces => workspace.may_look(),
+        // Each source has a pace of its own.
+        Work::ReadSources => true,
+        _ => return true,
+    };
+    let key = (workspace.id.clone(), work);
+    let last = looked.get(&key);
+    let is_due = may_look && last.is_none_or(|at| at.elapsed() >= app.settings.poll_interval);
+    if is_due {
+        looked.insert(key, Instant::now());
+    }
+    is_due
 }
 
 /// One job to its room. A workspace that is no longer configured has no work.

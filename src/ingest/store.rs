@@ -359,7 +359,8 @@ pub async fn upsert_trace(
              origin = excluded.origin, cleaned = excluded.cleaned, started_at_ms = excluded.started_at_ms,
              changed_at_ms = excluded.first_seen_at_ms, to_score = 1, deleted_at_ms = null
          where traces.payload_hash <> excluded.payload_hash
-            or traces.complete <> excluded.complete or traces.deleted_at_ms is not null",
+            or traces.complete <> excluded.complete or traces.deleted_at_ms is not null
+            or coalesce(traces.origin, '') <> coalesce(excluded.origin, '')",
     )
     .bind(workspace.as_str())
     .bind(&trace.id)

@@ -350,8 +350,11 @@ impl Client {
         resource: Option<Resource>,
         request: RequestBuilder,
     ) -> Result<T> {
+        let is_write = is_write(&request);
         let (status, body) = match self.sent(what, resource, request).await {
-            Err(Error::NotLangfuse { what, status }) if status >= 400 && self.is_there().await => {
+            Err(Error::NotLangfuse { what, status })
+                if is_refusal(status, is_write) && self.is_there().await =>
+            {
                 return Err(Error::Refused { what, status });
             }
             sent => sent?,
@@ -456,6 +459,17 @@ fn redirected(request: &Request, response: &Response) -> Option<Url> {
     let is_safer = from.scheme() == "http" && to.scheme() == "https";
     let is_ours = from.host() == to.host() && (is_same || is_safer);
     (keeps_method && is_ours).then_some(to)
+}
+
+fn is_write(request: &RequestBuilder) -> bool {
+    let request = request.try_clone().and_then(|request| request.build().ok());
+    request.is_some_and(|request| request.method() != Method::GET)
+}
+
+/// Whether a status may be about what was asked for, and not about the address. Of a write, a proxy that lets only
+/// reads through says that there is no such route.
+fn is_refusal(status: u16, is_write: bool) -> bool {
+    status >= 400 && !(is_write && matches!(status, 404 | 405 | 406 | 410 | 501))
 }
 
 /// Whether a page by number is the last: by the totals, else because nothing is on it. A server may give fewer on a

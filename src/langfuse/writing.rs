@@ -127,7 +127,18 @@ impl Client {
                     .await?
             }
         };
-        let id = made["id"].as_str().map(str::to_owned);
+        let id_of = |config: &Value| config["id"].as_str().map(str::to_owned);
+        let id = match id_of(&made) {
+            Some(id) => Some(id),
+            // Some servers answer writes with nothing.
+            None => {
+                let named = self.score_configs(name).await?;
+                named
+                    .iter()
+                    .find(|config| kind.fits(config))
+                    .and_then(id_of)
+            }
+        };
         Ok(id.map_or(ScoreConfig::Unfit, ScoreConfig::Found))
     }
 

@@ -18,7 +18,9 @@ pub struct Pending {
     pub revision: i64,
     /// How often it was at fault itself.
     pub failures: i64,
-    order: (i64, i64),
+    /// When what it says was known, in milliseconds since 1970.
+    pub wanted_at_ms: i64,
+    next_try_at_ms: i64,
 }
 
 /// Who says what.
@@ -44,7 +46,8 @@ pub enum Says {
     },
 }
 
-/// Verdicts, whatever became of their version.
+/// Verdicts, whatever became of their version, but those of traces that were deleted at their source, or that Langfuse
+/// does not have.
 const VERDICTS: &str = "
     select scores.trace_id, revision, scores.failures, wanted_at_ms, next_try_at_ms, score_id,
            scores.version_id, evals.name, label_count, verdict, outcomes.reason, channel_id, ts
@@ -54,6 +57,8 @@ const VERDICTS: &str = "
     join eval_versions on eval_versions.workspace_id = scores.workspace_id
      and eval_versions.id = scores.version_id
     join evals on evals.workspace_id = scores.workspace_id and evals.id = eval_versions.eval_id
+    join traces on traces.workspace_id = scores.workspace_id
+     and traces.id = scores.trace_id and deleted_at_ms is null and origin is null
     left join posts on posts.workspace_id = scores.workspace_id and kind = 'report'
      and subject_id = scores.version_id and posted_at_ms is not null
     where scores.workspace_id = $1 and written_at_ms is null and scores.refusal is null
@@ -98,7 +103,7 @@ pub async fn pending(
             pending.push(pending_of(row, says(row)?)?);
         }
     }
-    pending.sort_by_key(|one| one.order);
+    pending.sort_by_key(|one| (one.next_try_at_ms, -one.wanted_at_ms));
     pending.truncate(limit as usize);
     Ok(pending)
 }
@@ -112,10 +117,8 @@ fn pending_of(row: &AnyRow, says: Says) -> sqlx::Result<Pending> {
         message: channel.zip(ts).map(|(channel, ts)| Posted { channel, ts }),
         revision: row.try_get("revision")?,
         failures: row.try_get("failures")?,
-        order: (
-            row.try_get("next_try_at_ms")?,
-            -row.try_get::<i64, _>("wanted_at_ms")?,
-        ),
+        wanted_at_ms: row.try_get("wanted_at_ms")?,
+        next_try_at_ms: row.try_get("next_try_at_ms")?,
     })
 }
 
@@ -256,9 +259,14 @@ const BOTH: &str = "
            cast(coalesce(sum(refused), 0) as bigint) as refused,
            max(refusal) as refusal, coalesce(max(written), 0) as written
     from (
-        select count(case when written_at_ms is null and refusal is null then 1 end) as waiting,
+        select count(case when written_at_ms is null and refusal is null and deleted_at_ms is null
+                               and verdict in ('pass', 'fail') then 1 end) as waiting,
                count(refusal) as refused, max(refusal) as refusal, max(written_at_ms) as written
-        from scores where workspace_id = $1
+        from scores
+        join traces on traces.workspace_id = scores.workspace_id and traces.id = scores.trace_id
+        left join outcomes on outcomes.workspace_id = scores.workspace_id
+         and outcomes.version_id = scores.version_id and outcomes.trace_id = scores.trace_id
+        where scores.workspace_id = $1 and origin is null
         union all
         select count(case when written_at_ms is null and refusal is null and deleted_at_ms is null
                           then 1 end),

@@ -341,6 +341,32 @@ async fn of_a_batch_the_good_are_written_the_refused_given_up_and_the_failed_tri
 }
 
 #[tokio::test]
+async fn after_a_batch_of_which_nothing_is_taken_scores_go_one_by_one() {
+    let world = World::of(Plan::Hobby).await;
+    world.verdicts(3).await;
+    world.fail_on(&[("t000", 500), ("t001", 500), ("t002", 500)]);
+    assert!(!world.write().await, "Langfuse takes none");
+    assert_eq!(world.left().await, (3, 0), "and none is given up");
+    let now = world.connection.client.budget().clock().elapsed();
+    assert!(!world.connection.batches.may_be(now));
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_as_it_is_sent() {
+    let world = World::of(Plan::SelfHosted).await;
+    world.verdicts(3).await;
+    for change in [
+        "update outcomes set verdict = 'abstain' where trace_id = 't000'",
+        "update traces set deleted_at_ms = 1 where id = 't001'",
+    ] {
+        world.change(change).await;
+    }
+    assert_eq!(world.left().await, (1, 0));
+    assert!(world.write().await);
+    assert_eq!((world.scores().len(), world.left().await), (1, (0, 0)));
+}
+
+#[tokio::test]
 async fn a_score_that_fails_while_others_are_written_is_given_up_after_five_tries() {
     for plan in [Plan::SelfHosted, Plan::Hobby] {
         let world = World::of(plan).await;

@@ -124,7 +124,9 @@ impl Writer<'_> {
         for pending in waiting {
             let (mut score, kind) = self.score_of(&pending);
             score.config_id = self.langfuse.score_config(&score.name, kind).await?;
-            let name = format!("{}\n{}", score.id, pending.revision);
+            // A row that was deleted with its trace begins its revisions anew, at another time.
+            let (revision, wanted) = (pending.revision, pending.wanted_at_ms);
+            let name = format!("{}\n{revision}\n{wanted}", score.id);
             let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string();
             let event = Event { id, score };
             outgoing.push(Outgoing {
@@ -159,6 +161,10 @@ impl Writer<'_> {
                 }
                 ended => self.end(one, ended, &mut round, &mut configs).await?,
             }
+        }
+        if round.written == 0 && !round.failed.is_empty() {
+            // Single requests tell whose fault that is.
+            self.langfuse.batches.failed();
         }
         Ok(round)
     }
@@ -232,7 +238,8 @@ impl Writer<'_> {
     /// Says whose fault the failures of a round are: that of the scores, where others were written in it, else
     /// the connection's, which then rests. Says whether to go on.
     async fn settle(&self, round: Round) -> anyhow::Result<bool> {
-        if round.written > 0 {
+        let is_well = round.failed.is_empty() && round.ended_by.is_none();
+        if round.written > 0 || is_well {
             self.langfuse.writing.recovered();
         }
         let now_ms = self.now_ms();

@@ -35,6 +35,8 @@ const PAGES_A_WINDOW: usize = 20;
 const WINDOWS_A_JOB: usize = 20;
 /// A trace that has not ended after so long is not waited for.
 const LONGEST_RUN: TimeDelta = TimeDelta::hours(24);
+/// New completions that one look reads.
+const COMPLETIONS_A_LOOK: usize = 200;
 /// Traces from before the overlap that have not ended and are read again by one look.
 const OPEN_A_LOOK: usize = 5;
 
@@ -143,7 +145,10 @@ impl LangSmithLook<'_> {
     async fn read_window(&self, window: Window) -> anyhow::Result<Option<usize>> {
         let is_shortest = window.to - window.from <= SHORTEST_WINDOW;
         let limit = (!is_shortest).then_some(PAGES_A_WINDOW);
-        self.read(Runs::Of(window), limit).await
+        match self.read(Runs::Of(window), limit).await {
+            Err(error) if !is_shortest && is_too_large(&error) => Ok(None),
+            read => read,
+        }
     }
 
     /// Reads traces again that began before the overlap and have not ended: a few of them, others each time.
@@ -187,6 +192,24 @@ impl LangSmithLook<'_> {
     }
 }
 
+fn is_too_large(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref();
+    matches!(error, Some(sources::Error::TooLarge { .. }))
+}
+
+/// Whether an error is about what was asked for alone.
+fn is_its_own(error: &sources::Error) -> bool {
+    use sources::Error::{TooLarge, Unusable};
+    matches!(
+        error,
+        TooLarge { .. }
+            | Unusable {
+                status: 400..=499,
+                ..
+            }
+    )
+}
+
 /// No trace is looked for at LangSmith to see whether it was deleted.
 fn shown() -> Shown {
     Shown {
@@ -195,8 +218,8 @@ fn shown() -> Shown {
     }
 }
 
-/// Reads the stored completions from the newest back to the mark; says how many are new. Each is read once, for none
-/// changes; one that is stored already costs no request.
+/// Reads the stored completions from the newest back to the mark, or some of them; says how many are new. Each is read
+/// once, for none changes; one that is stored already costs no request, so that the next look goes on.
 async fn read_stored(
     app: &App,
     workspace: &WorkspaceId,
@@ -216,10 +239,17 @@ async fn read_stored(
             {
                 continue;
             }
-            let trace = client.trace(completion).await?;
+            let id = completion.id.clone();
+            let trace = match client.trace(completion).await {
+                Err(error) if is_its_own(&error) => {
+                    tracing::warn!(completion.id = id, %error, "a stored completion is left out");
+                    continue;
+                }
+                trace => trace?,
+            };
             let kept = import::keep_traces(&app.db, workspace, vec![trace], Origin::OpenAi).await?;
             new += usize::from(kept == [Imported::New]);
-            if app.is_stopping() {
+            if app.is_stopping() || new == COMPLETIONS_A_LOOK {
                 return Ok(new);
             }
         }

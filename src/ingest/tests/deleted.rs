@@ -360,3 +360,20 @@ async fn a_webhook_that_names_a_deleted_trace_drops_its_text() {
     let output = world.only().await.trace.output_text;
     assert_eq!((world.waiting().await, output.as_str()), (0, ""));
 }
+
+#[tokio::test]
+async fn what_langfuse_shows_as_a_file_had_it_is_langfuses() {
+    let world = World::of(with(Apis::V3)).await;
+    world.langfuse.put_trace("p", ended("t", 60));
+    world.poll().await;
+    world
+        .change("update traces set origin = 'file', shown_by = ''")
+        .await;
+    let client = &world.connection().client;
+    let detail = client.trace("t").await.expect("it answers");
+    let detail = detail.expect("it is there");
+    let kept = arrive::keep_detail(&world.db, &world.workspace.id, detail, None, now_ms()).await;
+    kept.expect("it is stored");
+    let elsewhere = "select count(*) as found from traces where origin is not null";
+    assert_eq!(world.count(elsewhere).await, 0);
+}

@@ -249,15 +249,25 @@ async fn what_the_agents_sdk_sends_again_changes_nothing_and_only_a_key_opens(da
     running.stop().await;
 }
 
+/// By the second route LangSmith is the only source.
 async fn beside_langsmith(database: Database, is_second: bool) -> (Stage, LangSmith, String) {
     let langsmith = LangSmith::default();
     langsmith.held().is_second = is_second;
     let url = langsmith.serve().await;
-    let settings = [
+    let mut settings = vec![
         ("LANGSMITH_ENDPOINT", url.as_str()),
         ("LANGSMITH_API_KEY", langsmith_standin::KEY),
         ("LANGSMITH_PROJECT", langsmith_standin::PROJECT),
     ];
+    if is_second {
+        let of_langfuse = [
+            "LANGFUSE_BASE_URL",
+            "LANGFUSE_PUBLIC_KEY",
+            "LANGFUSE_SECRET_KEY",
+            "LANGFUSE_WEBHOOK_SECRET",
+        ];
+        settings.extend(of_langfuse.map(|name| (name, "")));
+    }
     let stage = Stage::set(database, Apis::V4, Vec::new(), &settings).await;
     (stage, langsmith, url)
 }
