@@ -7,7 +7,7 @@ use super::input;
 use super::terminal::{complain, say};
 use super::{Export, Failure, Promote};
 use crate::app;
-use crate::code_evals::{self, ExportError, Exported, UNSEEN};
+use crate::code_evals::{self, ExportError, Exported};
 use crate::config::{Config, Environment};
 use crate::langfuse::{CodeEvaluator, Error, Promoted};
 
@@ -21,10 +21,14 @@ pub fn export(arguments: &Export) -> Result<(), Failure> {
         Some(out) => {
             let written = std::fs::write(out, &exported.source);
             written.with_context(|| format!("cannot write {}", out.display()))?;
-            say(&format!("Written to {}. {UNSEEN}", out.display()))
+            say(&format!(
+                "Written to {}. {}",
+                out.display(),
+                exported.unseen
+            ))
         }
         None => {
-            complain(UNSEEN);
+            complain(&exported.unseen);
             say(exported.source.trim_end_matches('\n'))
         }
     }
@@ -47,11 +51,11 @@ pub fn promote(environment: &Environment, arguments: &Promote) -> Result<(), Fai
     };
     let promoted = runtime()?.block_on(client.put_code_evaluator(&evaluator));
     let promoted = promoted.map_err(|error| Failure::Host(explained(error)))?;
-    say(&said(&exported.name, &promoted))
+    say(&said(&exported, &promoted))
 }
 
-fn said(name: &str, promoted: &Promoted) -> String {
-    let version = promoted.version;
+fn said(exported: &Exported, promoted: &Promoted) -> String {
+    let (name, version) = (&exported.name, promoted.version);
     let what = match promoted.is_new {
         true => format!(
             "Langfuse has the evaluator \"{name}\", version {version}. Choose what it runs on in Langfuse, in an evaluation rule."
@@ -60,7 +64,7 @@ fn said(name: &str, promoted: &Promoted) -> String {
             "Langfuse has this already: evaluator \"{name}\", version {version}. Nothing was changed."
         ),
     };
-    format!("{what} {UNSEEN}")
+    format!("{what} {}", exported.unseen)
 }
 
 /// A self-hosted Langfuse without a runner refuses as one does whose plan lacks it.

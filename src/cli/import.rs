@@ -2,9 +2,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-use super::Failure;
 use super::input::{self, RawLine};
 use super::terminal::{self, Progress};
+use super::{Failure, no_such_workspace, say_if_new};
 use crate::config::{self, Environment};
 use crate::domain::WorkspaceId;
 use crate::ingest::{self, Imported};
@@ -36,6 +36,7 @@ pub struct Import {
 pub async fn import(environment: &Environment, arguments: &Import) -> Result<(), Failure> {
     let lines = input::lines(&arguments.file)?;
     let url = config::database_url(environment).map_err(|error| Failure::Usage(error.into()))?;
+    say_if_new(&url);
     let mut import = Importing {
         db: Db::open(&url).await?,
         workspace: WorkspaceId::from(arguments.workspace.as_str()),
@@ -83,11 +84,8 @@ impl Importing {
             let registered = workspace::register(&self.db, &self.workspace).await;
             return Ok(registered.context("the database cannot be written")?);
         }
-        let names: Vec<&str> = known.iter().map(WorkspaceId::as_str).collect();
-        Err(Failure::Usage(anyhow!(
-            "there is no workspace of that name; there are: {}. Name one with --workspace",
-            names.join(", ")
-        )))
+        let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+        Err(no_such_workspace(self.workspace.as_str(), &names))
     }
 
     async fn take(&mut self, line: &RawLine) -> Result<(), Failure> {
@@ -134,12 +132,12 @@ impl Counts {
             bad_lines,
         } = self;
         terminal::say(&format!(
-            "{new} traces are new, {changed} have changed, {known} were there already."
+            "Traces: {new} new, {changed} changed, {known} there already."
         ))?;
         match bad_lines {
             0 => Ok(()),
             bad_lines => Err(Failure::Data(anyhow!(
-                "{bad_lines} lines were left out: correct them and give the command again; only what is new is taken"
+                "lines left out: {bad_lines}. Correct them and give the command again; only what is new is taken"
             ))),
         }
     }

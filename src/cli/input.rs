@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, stdin};
 use std::path::Path;
@@ -6,10 +7,16 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
 use super::Failure;
-use crate::domain::{AnnotatorLabel, EvalSource, LabelledTrace, Session, Thumb, Trace, lenient};
+use super::terminal::complain;
+use crate::domain::{
+    AnnotatorLabel, EvalSource, LabelledTrace, Session, Thumb, Trace, lenient, sha256_hex,
+};
 use crate::ingest::normalise;
 use crate::langfuse::TracePayload;
 use crate::sandbox::Limits;
+
+/// Some editors begin UTF-8 with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A trace with the id that its outcome carries.
 pub struct Line {
@@ -63,7 +70,11 @@ pub fn lines(
     let mut start = 0;
     let numbered = reader(path)?.split(b'\n').zip(1..);
     let raw = numbered.map(move |(bytes, number)| {
-        let bytes = bytes.map_err(|error| Failure::Data(error.into()))?;
+        let mut bytes = bytes.map_err(|error| Failure::Data(error.into()))?;
+        if number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+            // Blank, so that offsets stay as they are in the file.
+            bytes[..BYTE_ORDER_MARK.len()].fill(b' ');
+        }
         let line = RawLine {
             number,
             start,
@@ -88,11 +99,19 @@ pub fn labelled_line(line: &RawLine) -> Result<LabelledTrace, Failure> {
     labelled.map_err(|error| at_line(line.number, error))
 }
 
-/// All labelled lines of a file. Where some labels are on sessions, a lone trace is a session by itself.
+/// All labelled lines of a file, a line that is there twice once. Where some labels are on sessions, a lone trace is a session by itself.
 pub fn labelled_file(path: &Path) -> Result<Vec<LabelledTrace>, Failure> {
-    let mut labelled: Vec<LabelledTrace> = lines(path)?
-        .map(|line| line.and_then(|line| labelled_line(&line)))
-        .collect::<Result<_, _>>()?;
+    let (mut labelled, mut known, mut repeated) = (Vec::new(), HashSet::new(), 0);
+    for line in lines(path)? {
+        let line = line?;
+        match known.insert(sha256_hex(&line.bytes)) {
+            true => labelled.push(labelled_line(&line)?),
+            false => repeated += 1,
+        }
+    }
+    if repeated > 0 {
+        complain(&format!("Repeated lines, which count once: {repeated}"));
+    }
     if labelled.is_empty() {
         return Err(Failure::Data(anyhow!(
             "{} holds no labelled traces; it takes one JSON object a line: {LABELLED}",
@@ -186,8 +205,9 @@ fn labelled_of(value: &Value) -> anyhow::Result<LabelledTrace> {
     check_size(&trace)?;
     let votes = match value.get("labels") {
         None | Some(Value::Null) => Vec::new(),
-        Some(votes) => serde_json::from_value::<Vec<AnnotatorLabel>>(votes.clone())
-            .context("\"labels\" must be a list of {\"annotator\", \"label\", \"comment\"?}")?,
+        Some(votes) => serde_json::from_value::<Vec<AnnotatorLabel>>(votes.clone()).map_err(|_| {
+            anyhow!("\"labels\" must be a list of {{\"annotator\", \"label\": \"up\"|\"down\"|\"neutral\", \"comment\"?}}")
+        })?,
     };
     let mut comments: Vec<String> = votes
         .iter()

@@ -1,7 +1,7 @@
 use anyhow::anyhow;
 use chrono::{DateTime, SecondsFormat};
 
-use super::{Failure, KeyCommand, no_such_workspace, terminal};
+use super::{Failure, KeyCommand, no_such_workspace, say_if_new, terminal};
 use crate::auth::{self, WorkspaceKey};
 use crate::config::{self, Environment};
 use crate::domain::WorkspaceId;
@@ -15,6 +15,7 @@ const DEFAULT: &str = "default";
 #[tokio::main]
 pub async fn key(environment: &Environment, command: &KeyCommand) -> Result<(), Failure> {
     let url = config::database_url(environment).map_err(|error| Failure::Usage(error.into()))?;
+    say_if_new(&url);
     let db = Db::open(&url).await?;
     match command {
         KeyCommand::Create { name, workspace } => create(&db, name, workspace).await,

@@ -16,7 +16,7 @@ mod submit;
 mod terminal;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -27,6 +27,7 @@ use crate::config::{self, Environment};
 use crate::sandbox::worker;
 #[cfg(target_os = "linux")]
 use crate::sandbox::{attempts, walls::Shut};
+use crate::store::embedded_path;
 
 /// Whose fault a failure is; the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -252,7 +253,7 @@ struct Generate {
     /// What makes the eval; auto takes the better one's, and rules while no LLM is configured
     #[arg(long, value_enum, default_value_t = Generator::Auto)]
     generator: Generator,
-    /// Start from this eval: the next version is written only if it does better on the same labels
+    /// Start from this eval: the next version is written only if it is right on more of the same labels
     #[arg(long, value_name = "EVAL.py")]
     refine: Option<PathBuf>,
     /// Where to write the eval, over any file that is there but those that are read [default: eval.py, which must not
@@ -375,6 +376,17 @@ fn no_such_workspace(name: &str, there: &[String]) -> Failure {
     let none = "this database has none yet. Start the service on it once (`iofold serve`), which makes them, or name \
                 the service's database in DATABASE_URL";
     no_such("workspace", name, there, none)
+}
+
+/// Says so where a command makes the embedded database: in the wrong folder nobody would look for it.
+fn say_if_new(database_url: &str) {
+    let path = embedded_path(database_url).map(Path::new);
+    if let Some(path) = path.filter(|path| !path.exists()) {
+        terminal::complain(&format!(
+            "There was no database at {} yet: it is made now. If the service has another, name it in DATABASE_URL.",
+            path.display()
+        ));
+    }
 }
 
 /// Logs go to standard error.

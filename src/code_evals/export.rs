@@ -9,9 +9,13 @@ use crate::domain::EvalSource;
 
 /// Stands behind the eval: builds its `trace` from `ctx`.
 const ADAPTER: &str = include_str!("for_langfuse.py");
-/// What a person must know before they rely on it.
-pub const UNSEEN: &str = "In Langfuse it sees one observation: no session, no other observations, and none of the \
+/// What no export sees.
+const UNSEEN: &str = "In Langfuse it sees one observation: no session, no other observations, and none of the \
     trace's own name, tags, user, times and costs.";
+
+/// The same of an eval that reads `metadata`.
+const METADATA: &str = "It reads `metadata`, which there is the observation's own and not the trace's: set those fields on the \
+    observation, or it judges without them.";
 
 /// Python of Langfuse's contract, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Exported {
     pub description: String,
     /// The eval unchanged, and behind it `evaluate(ctx)`.
     pub source: String,
+    /// What a person must know before they rely on it.
+    pub unseen: String,
 }
 
 /// Why an eval can't run there; each says so to its owner.
@@ -84,10 +90,15 @@ pub fn export(eval: &EvalSource, name: &str) -> Result<Exported, ExportError> {
     let criterion = criterion
         .map(|criterion| format!("{criterion} "))
         .unwrap_or_default();
+    let unseen = match text.contains("metadata") {
+        true => format!("{UNSEEN} {METADATA}"),
+        false => UNSEEN.to_owned(),
+    };
     Ok(Exported {
         name: name.to_owned(),
-        description: format!("{criterion}Exported by iofold. {UNSEEN}"),
+        description: format!("{criterion}Exported by iofold. {unseen}"),
         source,
+        unseen,
     })
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-pub use export::{ExportError, Exported, UNSEEN, export};
+pub use export::{ExportError, Exported, export};
 pub use http::{dispatch, invoke};
 pub use sigv4::Key;
 

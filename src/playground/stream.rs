@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::{Place, Playground, cards};
+use super::cards::{self, Card};
+use super::{Place, Playground};
 
 /// What a channel shows at the first look.
 const AT_START: usize = 3;
@@ -105,10 +106,13 @@ impl Playground {
             || (eval.is_deployed && releases.is_due(PAUSE_WHEN_SCORED))
     }
 
-    /// How many cards wait for a label, and how many more will come.
+    /// How many cards of recorded traces wait for a label, and how many more will come. Nobody but the visitor has a label
+    /// for other traces.
     pub(super) fn expected(&self, place: &Place) -> (usize, usize) {
         let cards = cards::cards(&self.0.slack.state(), &place.channel);
-        let unlabelled = cards.iter().filter(|card| card.thumbs.is_empty()).count();
+        let is_recorded = |card: &Card| !self.0.langfuse.recorded_labels(&card.trace_id).is_empty();
+        let waits = |card: &&Card| card.thumbs.is_empty() && is_recorded(card);
+        let unlabelled = cards.iter().filter(waits).count();
         let mut releases = place.releases.lock().expect("no holder of the lock panics");
         (unlabelled, releases.coming(&cards))
     }

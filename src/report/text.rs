@@ -12,6 +12,10 @@ pub fn text(report: &Report) -> String {
             "undefined: no labelled trace with a verdict",
         )),
     }
+    let is_silent = |(_, figures): &(Source, &Figures)| figures.n == 0;
+    for (_, figures) in report.others().filter(is_silent) {
+        lines.push(row("Coverage", &words::coverage(figures)));
+    }
     for (source, figures) in report.others() {
         lines.push(row("Also", &words::agreement(source, figures)));
     }

@@ -92,6 +92,45 @@ fn files_that_are_not_json_lines_name_the_fix() {
 }
 
 #[test]
+fn a_repeated_line_counts_once_and_a_byte_order_mark_is_no_part_of_the_first() {
+    let folder = folder_with_eval(PASSES);
+    let two = [labelled("a", "blue", "up"), labelled("b", "red", "down")];
+    let two = two.map(|line| line.trim().to_owned()).join("\n");
+    let input = format!("\u{feff}{two}\n{two}\n");
+    let report = eval(folder.path(), &["report", "blue.py", "-", "--json"], &input);
+    let figures: serde_json::Value = serde_json::from_slice(&report.stdout).expect("JSON");
+    assert_eq!(figures["fresh"]["n"], 3, "{}", stderr(&report));
+    assert!(stderr(&report).contains("Repeated lines, which count once: 1"));
+}
+
+#[test]
+fn a_report_on_an_eval_that_never_says_anything_counts_its_abstentions() {
+    let folder = folder_with_eval("def evaluate(trace):\n    return None, \"who knows\"\n");
+    let input = [labelled("a", "blue", "up"), labelled("b", "red", "down")].join("\n");
+    let report = eval(folder.path(), &["report", "blue.py", "-"], &input);
+    let said = String::from_utf8_lossy(&report.stdout);
+    assert!(
+        said.contains("Coverage         0 % (2 abstentions"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_export_says_whose_metadata_it_reads() {
+    let eval_file = "def evaluate(trace):\n    return \"x\" in trace[\"metadata\"]\n";
+    for (source, warns) in [(eval_file, true), (PASSES, false)] {
+        let folder = folder_with_eval(source);
+        let export = eval(folder.path(), &["export", "blue.py"], "");
+        let said = stderr(&export);
+        assert_eq!(
+            said.contains("the observation's own and not the trace's"),
+            warns,
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_line_with_nothing_of_a_trace_is_an_error_that_names_it() {
     let folder = folder_with_eval(PASSES);
     let good = labelled("a", "blue", "up");

@@ -75,10 +75,7 @@ async fn a_file_is_taken_once_and_goes_on_where_it_was(database: Database) {
     let (code, said, _) = import(&stage, &file);
     assert_eq!(
         (code, said.trim()),
-        (
-            Some(0),
-            "70 traces are new, 0 have changed, 0 were there already."
-        )
+        (Some(0), "Traces: 70 new, 0 changed, 0 there already.")
     );
     let mut all = lines;
     all.insert(3, "{\"question\": \"SECRET\"}".to_owned());
@@ -87,13 +84,10 @@ async fn a_file_is_taken_once_and_goes_on_where_it_was(database: Database) {
     let (code, said, complaint) = import(&stage, &file);
     assert_eq!(
         (code, said.trim()),
-        (
-            Some(1),
-            "81 traces are new, 0 have changed, 70 were there already."
-        )
+        (Some(1), "Traces: 81 new, 0 changed, 70 there already.")
     );
     assert!(
-        complaint.contains("line 4: ") && complaint.contains("1 lines were left out"),
+        complaint.contains("line 4: ") && complaint.contains("lines left out: 1"),
         "{complaint}"
     );
     assert!(!complaint.contains("SECRET"), "{complaint}");
@@ -101,7 +95,7 @@ async fn a_file_is_taken_once_and_goes_on_where_it_was(database: Database) {
     assert!(
         import(&stage, &file)
             .1
-            .starts_with("0 traces are new, 1 have changed")
+            .starts_with("Traces: 0 new, 1 changed")
     );
     assert_eq!(
         stored(&running, "own").await.expect("it is there")["input"],
