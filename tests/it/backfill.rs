@@ -1,5 +1,6 @@
 //! `iofold backfill`: beside a service, without one, and killed half-way.
 
+use std::ops::RangeInclusive;
 use std::process::{Command, Output, Stdio};
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
@@ -67,11 +68,13 @@ async fn count(stage: &Stage, what: &'static str) -> i64 {
 
 const TRACES: &str = "select count(*) as found from traces";
 
-fn assert_said(output: &Output) {
+/// `counted` is how many traces it may say that it has stored.
+fn assert_said(output: &Output, counted: RangeInclusive<i64>) {
     let said = String::from_utf8_lossy(&output.stdout);
     let lines = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{lines}");
-    assert!(said.contains("is read: 60 traces"), "{said}");
+    let says = |count: i64| said.contains(&format!("is read: {count} traces"));
+    assert!(counted.into_iter().any(says), "{said}");
     assert!(lines.contains("% back to "), "lines in a pipe: {lines}");
 }
 
@@ -88,7 +91,8 @@ async fn a_command_alone_reads_months_and_goes_on_after_a_kill(database: Databas
     .await;
     victim.kill().expect("it is ours");
     victim.wait().expect("it is gone");
-    assert_said(&ended(command(&stage)).await);
+    // What was stored right before the kill is stored once, and may not have been counted.
+    assert_said(&ended(command(&stage)).await, DAYS - 1..=DAYS);
     assert_eq!(count(&stage, TRACES).await, DAYS);
     let stretches = "select count(*) as found from backfills where finished_at_ms is not null";
     assert_eq!(
@@ -101,7 +105,7 @@ async fn a_command_alone_reads_months_and_goes_on_after_a_kill(database: Databas
 async fn a_service_does_the_work_and_the_command_shows_it(database: Database) {
     let stage = stage(database).await;
     let running = stage.start().await;
-    assert_said(&ended(command(&stage)).await);
+    assert_said(&ended(command(&stage)).await, DAYS..=DAYS);
     assert_eq!(count(&stage, TRACES).await, DAYS);
     let by_service = "select count(*) as found from backfills where owner like 'service:%'";
     assert_eq!(count(&stage, by_service).await, 1);
