@@ -19,7 +19,7 @@
 //! what it is).
 //!
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
-//! status codes, [`auth`] knows the keys of those who send traces, [`body`] bounds what is sent to us, [`bearer`] checks
+//! status codes, [`auth`] knows the keys of those who send traces, [`body`] bounds what is sent to us, [`http`] makes our clients, [`bearer`] checks
 //! tokens, [`callouts`] takes what people ask for in Langfuse's menu, [`code_evals`] runs Langfuse's code evaluators,
 //! [`interactions`] sends Slack's clicks to their rooms, [`health`] and [`overview`]
 //! answer `/healthz`, `/readyz` and `/`, [`playground`] stands in for Slack and Langfuse, and [`cli`]
@@ -39,6 +39,7 @@ pub mod error;
 pub mod explain;
 pub mod generate;
 pub mod health;
+pub mod http;
 pub mod ingest;
 pub mod interactions;
 pub mod jobs;

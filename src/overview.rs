@@ -62,20 +62,15 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
     if let Some(langfuse) = &workspace.langfuse {
         let backlog = score::backlog(&app.db, &workspace.id).await?;
         text += &writing(langfuse.writing.trouble(), &backlog);
-    }
-    if let Some(limit) = workspace
-        .langfuse
-        .as_ref()
-        .and_then(|c| c.client.budget().in_words())
-    {
-        text += &format!("<p><b>Limit</b>: {}</p>", escape_markup(&limit));
-    }
-    if let Some(trouble) = workspace
-        .langfuse
-        .as_ref()
-        .and_then(|c| c.backfilling.trouble())
-    {
-        text += &format!("<p><b>Old traces</b>: {}</p>", escape_markup(&trouble));
+        let limit = langfuse.client.budget().in_words();
+        for (name, said) in [
+            ("Limit", limit),
+            ("Old traces", langfuse.backfilling.trouble()),
+        ] {
+            if let Some(said) = said {
+                text += &format!("<p><b>{name}</b>: {}</p>", escape_markup(&said));
+            }
+        }
     }
     text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
     text += "<table>";

@@ -242,7 +242,7 @@ pub async fn others_than(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Optio
 }
 
 /// Every workspace that has a row.
-pub async fn ids(db: &Db) -> sqlx::Result<Vec<WorkspaceId>> {
+async fn ids(db: &Db) -> sqlx::Result<Vec<WorkspaceId>> {
     let rows = sqlx::query("select id from workspaces order by id");
     let rows = rows.fetch_all(db.pool()).await?;
     let id = |row: &sqlx::any::AnyRow| row.try_get::<String, _>("id").map(WorkspaceId::from);

@@ -5,7 +5,7 @@ use anyhow::{Context, anyhow};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, terminal};
+use super::{DEFAULT_WORKSPACE, Failure, terminal};
 use crate::app;
 use crate::config::{Config, Environment};
 use crate::domain::WorkspaceId;
@@ -50,7 +50,7 @@ pub async fn run(environment: &Environment, arguments: &Backfill) -> Result<(), 
     let db = Db::open(&config.database_url).await?;
     let command = Command {
         client: app::langfuse_client(langfuse)?,
-        workspace: WorkspaceId::from("default"),
+        workspace: WorkspaceId::from(DEFAULT_WORKSPACE),
         owner: Owner::command(),
         display: Display::new(),
         db,

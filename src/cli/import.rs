@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 
 use super::input::{self, RawLine};
 use super::terminal::{self, Progress};
-use super::{Failure, no_such_workspace, say_if_new};
+use super::{DEFAULT_WORKSPACE, Failure, no_such_workspace, say_if_new};
 use crate::config::{self, Environment};
 use crate::domain::WorkspaceId;
 use crate::ingest::{self, Imported};
@@ -18,16 +18,13 @@ const BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
 /// Of more bad lines only the number is said.
 const SHOWN_MAX: usize = 20;
 
-/// The workspace of a service that is configured by its environment.
-const DEFAULT: &str = "default";
-
 /// What is to be read, and where to.
 #[derive(clap::Args)]
 pub struct Import {
     /// Traces, one JSON object a line; - is standard input
     file: PathBuf,
     /// The workspace that gets them
-    #[arg(long, value_name = "NAME", default_value = DEFAULT)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_WORKSPACE)]
     workspace: String,
 }
 
@@ -75,17 +72,15 @@ struct Counts {
 impl Importing {
     /// Nobody looks at a workspace that is no service's. A database that no service has used yet gets the usual one.
     async fn check_workspace(&self) -> Result<(), Failure> {
-        let known = workspace::ids(&self.db).await;
-        let known = known.context("the database cannot be read")?;
-        if known.contains(&self.workspace) {
+        let others = workspace::others_than(&self.db, &self.workspace).await;
+        let Some(others) = others.context("the database cannot be read")? else {
             return Ok(());
-        }
-        if known.is_empty() && self.workspace.as_str() == DEFAULT {
+        };
+        if others.is_empty() && self.workspace.as_str() == DEFAULT_WORKSPACE {
             let registered = workspace::register(&self.db, &self.workspace).await;
             return Ok(registered.context("the database cannot be written")?);
         }
-        let names: Vec<String> = known.iter().map(ToString::to_string).collect();
-        Err(no_such_workspace(self.workspace.as_str(), &names))
+        Err(no_such_workspace(self.workspace.as_str(), &others))
     }
 
     async fn take(&mut self, line: &RawLine) -> Result<(), Failure> {

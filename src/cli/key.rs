@@ -1,15 +1,12 @@
 use anyhow::anyhow;
 use chrono::{DateTime, SecondsFormat};
 
-use super::{Failure, KeyCommand, no_such_workspace, say_if_new, terminal};
+use super::{DEFAULT_WORKSPACE, Failure, KeyCommand, no_such_workspace, say_if_new, terminal};
 use crate::auth::{self, WorkspaceKey};
 use crate::config::{self, Environment};
 use crate::domain::WorkspaceId;
 use crate::store::Db;
 use crate::workspace;
-
-/// The workspace that is configured by the environment.
-const DEFAULT: &str = "default";
 
 /// Makes, lists or revokes workspace keys, in the database that `DATABASE_URL` names.
 #[tokio::main]
@@ -27,7 +24,7 @@ pub async fn key(environment: &Environment, command: &KeyCommand) -> Result<(), 
 async fn create(db: &Db, name: &str, workspace: &str) -> Result<(), Failure> {
     let id = WorkspaceId::from(workspace);
     // The service makes it at its first start, which may be yet to come.
-    if workspace == DEFAULT {
+    if workspace == DEFAULT_WORKSPACE {
         let registered = workspace::register(db, &id).await;
         registered.map_err(anyhow::Error::from)?;
     }

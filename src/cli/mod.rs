@@ -29,6 +29,9 @@ use crate::sandbox::worker;
 use crate::sandbox::{attempts, walls::Shut};
 use crate::store::embedded_path;
 
+/// The workspace of a service that is configured by its environment.
+const DEFAULT_WORKSPACE: &str = "default";
+
 /// Whose fault a failure is; the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -155,7 +158,7 @@ enum KeyCommand {
         #[arg(default_value = "")]
         name: String,
         /// The workspace that it opens; `default` is made where it is not there yet
-        #[arg(long, default_value = "default")]
+        #[arg(long, default_value = DEFAULT_WORKSPACE)]
         workspace: String,
     },
     /// List the keys: id, workspace, when made, state, name
@@ -300,7 +303,7 @@ struct Submit {
     #[arg(long, value_name = "NAME", default_value = crate::generate::EVAL_NAME)]
     eval: String,
     /// The workspace that has the eval
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_WORKSPACE)]
     workspace: String,
 }
 
@@ -378,10 +381,15 @@ fn no_such_workspace(name: &str, there: &[String]) -> Failure {
     no_such("workspace", name, there, none)
 }
 
+/// The file of the embedded database, where there is none yet.
+fn missing_database(url: &str) -> Option<&Path> {
+    let path = embedded_path(url).map(Path::new);
+    path.filter(|path| !path.exists())
+}
+
 /// Says so where a command makes the embedded database: in the wrong folder nobody would look for it.
 fn say_if_new(database_url: &str) {
-    let path = embedded_path(database_url).map(Path::new);
-    if let Some(path) = path.filter(|path| !path.exists()) {
+    if let Some(path) = missing_database(database_url) {
         terminal::complain(&format!(
             "There was no database at {} yet: it is made now. If the service has another, name it in DATABASE_URL.",
             path.display()

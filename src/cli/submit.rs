@@ -1,20 +1,18 @@
-use std::path::Path;
-
 use anyhow::{Context, anyhow};
 
 use super::terminal::say;
-use super::{Failure, eval, input, no_such, no_such_workspace};
+use super::{Failure, eval, input, missing_database, no_such, no_such_workspace};
 use crate::config::{self, Environment};
 use crate::domain::{EvalSource, Outcome, WorkspaceId};
 use crate::generate::{self, Submitted};
 use crate::sandbox::Sandbox;
-use crate::store::{Db, embedded_path, newest_payloads, with_session};
+use crate::store::{Db, newest_payloads, with_session};
 
 /// `iofold eval submit`: a file becomes the next version of an eval in the service's database.
 pub fn submit(environment: &Environment, arguments: &super::Submit) -> Result<(), Failure> {
     let source = input::eval_file(&arguments.eval_file)?;
     let url = config::database_url(environment).map_err(|error| Failure::Usage(error.into()))?;
-    if embedded_path(&url).is_some_and(|path| !Path::new(path).exists()) {
+    if missing_database(&url).is_some() {
         let missing = "there is no database yet: start the service first, or name its database in DATABASE_URL";
         return Err(Failure::Usage(anyhow!(missing)));
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reqwest::header::{LOCATION, RETRY_AFTER};
-use reqwest::redirect::Policy;
 use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -20,11 +19,10 @@ use super::plan::Plan;
 use super::reading::{Expansion, millis};
 use crate::clock::Clock;
 use crate::domain::{lenient, same_secret};
+use crate::http::client_builder;
 
 /// A call that takes longer is given up; a page of big traces from a busy server takes some seconds.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Nobody answers at all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read of one answer. A trace has at most 8 MiB here, and pages are made smaller
 /// until they fit.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
@@ -128,12 +126,7 @@ impl Client {
             base.set_path(&format!("{}/", base.path()));
         }
         // Those that can be followed safely are (see `redirected`).
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(Policy::none())
-            .user_agent(concat!("iofold/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let http = client_builder().timeout(TIMEOUT).build()?;
         Ok(Self {
             http,
             base,
@@ -295,7 +288,8 @@ impl Client {
         query: &[(&'static str, String)],
     ) -> Result<T> {
         let request = self.request(Method::GET, path).query(query);
-        self.answer(what, Resource::of_path(path), request).await
+        let resource = Resource::of_path(path);
+        self.answer(what, resource, Method::GET, request).await
     }
 
     pub(super) async fn get_by_id<T: for<'de> Deserialize<'de>>(
@@ -304,7 +298,8 @@ impl Client {
         path: &[&str],
     ) -> Result<T> {
         let request = self.request_to(Method::GET, path);
-        self.answer(what, Resource::of_path(path[0]), request).await
+        let resource = Resource::of_path(path[0]);
+        self.answer(what, resource, Method::GET, request).await
     }
 
     pub(super) async fn post<T: for<'de> Deserialize<'de>>(
@@ -314,7 +309,8 @@ impl Client {
         body: &Value,
     ) -> Result<T> {
         let request = self.request(Method::POST, path).json(body);
-        self.answer(what, Resource::of_path(path), request).await
+        let resource = Resource::of_path(path);
+        self.answer(what, resource, Method::POST, request).await
     }
 
     pub(super) async fn patch<T: for<'de> Deserialize<'de>>(
@@ -324,7 +320,8 @@ impl Client {
         body: &Value,
     ) -> Result<T> {
         let request = self.request_to(Method::PATCH, path).json(body);
-        self.answer(what, Resource::of_path(path[0]), request).await
+        let resource = Resource::of_path(path[0]);
+        self.answer(what, resource, Method::PATCH, request).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -348,12 +345,12 @@ impl Client {
         &self,
         what: &'static str,
         resource: Option<Resource>,
+        method: Method,
         request: RequestBuilder,
     ) -> Result<T> {
-        let is_write = is_write(&request);
         let (status, body) = match self.sent(what, resource, request).await {
             Err(Error::NotLangfuse { what, status })
-                if is_refusal(status, is_write) && self.is_there().await =>
+                if is_refusal(status, &method) && self.is_there().await =>
             {
                 return Err(Error::Refused { what, status });
             }
@@ -461,14 +458,10 @@ fn redirected(request: &Request, response: &Response) -> Option<Url> {
     (keeps_method && is_ours).then_some(to)
 }
 
-fn is_write(request: &RequestBuilder) -> bool {
-    let request = request.try_clone().and_then(|request| request.build().ok());
-    request.is_some_and(|request| request.method() != Method::GET)
-}
-
 /// Whether a status may be about what was asked for, and not about the address. Of a write, a proxy that lets only
 /// reads through says that there is no such route.
-fn is_refusal(status: u16, is_write: bool) -> bool {
+fn is_refusal(status: u16, method: &Method) -> bool {
+    let is_write = method != Method::GET;
     status >= 400 && !(is_write && matches!(status, 404 | 405 | 406 | 410 | 501))
 }
 

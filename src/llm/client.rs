@@ -8,10 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::endpoint::{Endpoint, Limits};
 use super::error::Error;
 use super::ledger::{Account, Ledger};
-use super::{
-    Completing, Completion, LlmConfig, LlmError, Model, ModelConfig, Prompt, Task, Usage, http,
-};
+use super::{Completing, Completion, LlmConfig, LlmError, Model, ModelConfig, Prompt, Task, Usage};
 use crate::domain::{EvalId, WorkspaceId};
+use crate::http::client_builder;
 use crate::store::Db;
 
 /// How often one model is asked for one answer.
@@ -43,7 +42,7 @@ struct Models {
 /// # Errors
 /// The TLS set-up of this machine cannot be read.
 pub fn connect(config: &LlmConfig) -> anyhow::Result<Client> {
-    let http = http::client()?;
+    let http = client_builder().build()?;
     let endpoint = |model: &ModelConfig| {
         let price = config.prices.of(&model.name);
         Arc::new(Endpoint::new(model.clone(), http.clone(), price))

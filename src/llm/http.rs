@@ -2,14 +2,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
-use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::Error;
 
-/// Nobody answers at all.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// The most that is read of one answer: 100 times the longest that a prompt here can ask for.
 const ANSWER_MAX: usize = 16 << 20;
 
@@ -18,16 +15,6 @@ pub(super) struct Answer {
     pub status: u16,
     pub retry_after: Option<Duration>,
     pub body: Vec<u8>,
-}
-
-/// A client that goes where it is sent and nowhere else.
-pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    // A redirect would take the prompt, and Anthropic's key with it, to an address that nobody configured.
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT_WITHIN)
-        .redirect(Policy::none())
-        .user_agent(concat!("iofold/", env!("CARGO_PKG_VERSION")))
-        .build()
 }
 
 /// Sends a request and reads the whole answer by `deadline`, with no longer pause in it than `pause`.

@@ -2,17 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
-use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::domain::lenient;
+use crate::http::client_builder;
 use crate::langfuse::{Budget, Priority, Resource};
 
 /// A call that takes longer is given up.
 const TIMEOUT: Duration = Duration::from_secs(60);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read of one answer.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// A request that is refused so often in a row, after each wait that was asked for, is given up for now.
@@ -101,12 +100,7 @@ impl Sender {
         key_variable: &'static str,
         a_minute: Option<u32>,
     ) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(Policy::none())
-            .user_agent(concat!("iofold/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let http = client_builder().timeout(TIMEOUT).build()?;
         Ok(Self {
             http,
             budget: Arc::new(Budget::of_limit(a_minute, Clock::default())),

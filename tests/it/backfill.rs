@@ -3,14 +3,14 @@
 use std::ops::RangeInclusive;
 use std::process::{Command, Output, Stdio};
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use iofold::playground::langfuse::Apis;
 use iofold::store::Db;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::Row;
 
 use crate::on_both_databases;
-use crate::support::stage::{Stage, eventually};
+use crate::support::stage::{Stage, answered, eventually};
 use crate::support::{Database, iofold};
 
 on_both_databases!(
@@ -21,19 +21,8 @@ on_both_databases!(
 const DAYS: i64 = 60;
 
 fn trace(day: i64) -> Value {
-    let time = Utc::now() - TimeDelta::days(day) - TimeDelta::hours(3);
-    let at = |seconds: i64| {
-        let time = time + TimeDelta::seconds(seconds);
-        time.to_rfc3339_opts(SecondsFormat::Millis, true)
-    };
-    json!({
-        "id": format!("t{day}"), "name": "chat", "timestamp": at(0), "metadata": {}, "tags": [],
-        "input": "Where is my order?", "output": "On its way.",
-        "observations": [{
-            "id": format!("t{day}-g"), "type": "GENERATION", "name": "answer", "startTime": at(0),
-            "endTime": at(1), "level": "DEFAULT", "input": "Q", "output": "A",
-        }],
-    })
+    let began = Utc::now() - TimeDelta::days(day) - TimeDelta::hours(3);
+    answered(&format!("t{day}"), began)
 }
 
 /// A project of two months, a trace a day.

@@ -1,13 +1,13 @@
 //! Traces that are deleted in Langfuse, on both databases, and one that comes back.
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use iofold::playground::langfuse::Apis;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::Row;
 
 use crate::on_both_databases;
 use crate::support::Database;
-use crate::support::stage::{Running, Stage, count, eventually, trace_of};
+use crate::support::stage::{Running, Stage, answered, count, eventually, trace_of};
 
 on_both_databases!(cards_lose_the_text_of_deleted_traces_and_show_it_again_when_they_come_back);
 
@@ -15,18 +15,7 @@ const PROJECT: &str = "project-default";
 const TRACES: usize = 8;
 
 fn trace(number: usize) -> Value {
-    let at = |seconds: i64| {
-        let time = Utc::now() - TimeDelta::seconds(30 - seconds);
-        time.to_rfc3339_opts(SecondsFormat::Millis, true)
-    };
-    json!({
-        "id": format!("t{number}"), "name": "chat", "timestamp": at(0), "metadata": {}, "tags": [],
-        "input": "Where is my order?", "output": "On its way.",
-        "observations": [{
-            "id": format!("t{number}-g"), "type": "GENERATION", "name": "answer", "startTime": at(0),
-            "endTime": at(1), "level": "DEFAULT", "input": "Q", "output": "A",
-        }],
-    })
+    answered(&format!("t{number}"), Utc::now() - TimeDelta::seconds(30))
 }
 
 async fn until(running: &Running, what: &'static str, query: &'static str, expected: i64) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use iofold::app::{self, App};
 use iofold::config::{Config, Environment};
 use iofold::domain::AnnotatorLabel;
@@ -334,6 +335,22 @@ pub fn button<'a>(message: &'a Value, text: &str) -> Option<&'a Value> {
             && element["text"]["text"]
                 .as_str()
                 .is_some_and(|shown| shown.contains(text))
+    })
+}
+
+/// A trace of one step, which took a second.
+pub fn answered(id: &str, began: DateTime<Utc>) -> Value {
+    let at = |seconds: i64| {
+        let time = began + TimeDelta::seconds(seconds);
+        time.to_rfc3339_opts(SecondsFormat::Millis, true)
+    };
+    json!({
+        "id": id, "name": "chat", "timestamp": at(0), "metadata": {}, "tags": [],
+        "input": "Where is my order?", "output": "On its way.",
+        "observations": [{
+            "id": format!("{id}-g"), "type": "GENERATION", "name": "answer", "startTime": at(0),
+            "endTime": at(1), "level": "DEFAULT", "input": "Q", "output": "A",
+        }],
     })
 }
 
