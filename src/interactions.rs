@@ -202,7 +202,8 @@ async fn settle(
         channel: interaction.channel().to_owned(),
         ts: ts.to_owned(),
     };
-    Ok(outbox::settle(&app.db, &workspace.id, kind, subject, &posted).await?)
+    let stands = outbox::settle(&app.db, &workspace.id, kind, subject, &posted).await?;
+    Ok(stands.is_some_and(|stands| stands.channel == posted.channel))
 }
 
 /// Tells the person, where they can be told, that their click changed nothing.

@@ -364,18 +364,19 @@ async fn give_up(
     .map(drop)
 }
 
-/// Records where a claimed message stands; says whether one was claimed.
+/// Records where a claimed message stands, unless that is known already; gives where it stands then, and
+/// `None` where no such message was claimed.
 ///
 /// Not only for who has posted it: a verified click says so too, and can come before the service,
-/// started again after a crash, has found the message.
+/// started again after a crash, has found the message, or while it writes down what it has just posted.
 pub async fn settle(
     db: &Db,
     workspace: &WorkspaceId,
     kind: Kind,
     subject: &str,
     posted: &Posted,
-) -> sqlx::Result<bool> {
-    let settled = sqlx::query(
+) -> sqlx::Result<Option<Posted>> {
+    sqlx::query(
         "update posts set channel_id = $1, ts = $2, posted_at_ms = $3
          where workspace_id = $4 and kind = $5 and subject_id = $6 and posted_at_ms is null",
     )
@@ -387,7 +388,7 @@ pub async fn settle(
     .bind(subject)
     .execute(db.pool())
     .await?;
-    Ok(settled.rows_affected() == 1)
+    find(db, workspace, kind, subject).await
 }
 
 /// Where the message of this kind and subject stands; `None` while it is not posted.

@@ -164,6 +164,24 @@ fn refuses_pictures(_: &str, arguments: &Value, _: usize) -> Answer {
 }
 
 #[tokio::test]
+async fn who_learns_second_where_a_message_stands_hears_it_all_the_same() {
+    let scene = Scene::of("C1", |_, _, _| Answer::Usual).await;
+    let (db, id) = (&scene.app.db, &scene.workspace().id);
+    let posted = |ts: &str| Posted {
+        channel: "C1".to_owned(),
+        ts: ts.to_owned(),
+    };
+    let settle = async |ts: &str| {
+        let settled = settle(db, id, Kind::Card, "t", &posted(ts)).await;
+        settled.unwrap()
+    };
+    assert_eq!(settle("1.1").await, None, "nobody claimed such a message");
+    want(db.pool(), id, Kind::Card, "t").await.unwrap();
+    assert_eq!(settle("1.1").await, Some(posted("1.1")));
+    assert_eq!(settle("2.2").await, Some(posted("1.1")), "it stands once");
+}
+
+#[tokio::test]
 async fn a_message_whose_picture_is_refused_is_posted_without_and_stays_stale_for_a_while() {
     let scene = Scene::of("C1", refuses_pictures).await;
     assert!(scene.post("t1", picture()).await.unwrap().is_some());
