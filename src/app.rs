@@ -27,8 +27,7 @@ use crate::sources::{langsmith, openai};
 use crate::store::{Db, now_ms};
 use crate::workspace::{self, LangfuseConnection, SlackConnection, Source, Workspace};
 use crate::{
-    callouts, code_evals, generate, health, ingest, interactions, label, overview, report, run,
-    score,
+    callouts, code_evals, generate, health, inbound, ingest, label, overview, report, run, score,
 };
 use crate::{langfuse, slack};
 
@@ -351,7 +350,9 @@ fn router(app: &App, playground: Option<&Playground>) -> Router {
             "/2015-03-31/functions/{name}/invocations",
             post(code_evals::invoke),
         )
-        .route("/slack/interactions", post(interactions::receive))
+        .route("/slack/interactions", post(inbound::receive_interaction))
+        .route("/slack/commands", post(inbound::receive_command))
+        .route("/slack/events", post(inbound::receive_event))
         .with_state(app.clone());
     match playground {
         Some(playground) => {

@@ -21,7 +21,7 @@
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
 //! status codes, [`auth`] knows the keys of those who send traces, [`body`] bounds what is sent to us, [`http`] makes our clients, [`bearer`] checks
 //! tokens, [`callouts`] takes what people ask for in Langfuse's menu, [`code_evals`] runs Langfuse's code evaluators,
-//! [`interactions`] sends Slack's clicks to their rooms, [`health`] and [`overview`]
+//! [`inbound`] sends what comes from Slack to its rooms, [`health`] and [`overview`]
 //! answer `/healthz`, `/readyz` and `/`, [`playground`] stands in for Slack and Langfuse, and [`cli`]
 //! is the command line.
 
@@ -40,8 +40,8 @@ pub mod explain;
 pub mod generate;
 pub mod health;
 pub mod http;
+pub mod inbound;
 pub mod ingest;
-pub mod interactions;
 pub mod jobs;
 pub mod label;
 pub mod langfuse;

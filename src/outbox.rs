@@ -416,6 +416,26 @@ pub async fn find(
     .transpose()
 }
 
+/// What the message of this kind that stands at a place is about; `None` where none of the workspace's does.
+pub async fn subject_at(
+    db: &Db,
+    workspace: &WorkspaceId,
+    kind: Kind,
+    place: &Posted,
+) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query(
+        "select subject_id from posts
+         where workspace_id = $1 and kind = $2 and channel_id = $3 and ts = $4",
+    )
+    .bind(workspace.as_str())
+    .bind(kind.as_str())
+    .bind(&place.channel)
+    .bind(&place.ts)
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(|row| row.try_get("subject_id")).transpose()
+}
+
 /// A posted message whose content has changed since it was last shown.
 pub struct Stale {
     /// The trace or version that it is about.

@@ -13,6 +13,7 @@ mod explain;
 mod flow;
 mod generation;
 mod handover;
+mod inbound;
 mod judge;
 mod known_outcomes;
 mod llm;
