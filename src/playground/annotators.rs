@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cards::{self, Card, thumb_of};
-use super::slack::{ClickError, View};
+use super::slack::{Choice, ClickError, View};
 use super::{Place, Playground};
 use crate::domain::{AnnotatorLabel, Thumb};
 
@@ -177,11 +177,16 @@ impl Playground {
         let button = self.thumb_button(place, card, label.label);
         let button = button.ok_or(ClickError::Missing("this card's button"))?;
         let text = |name: &str| button[name].as_str().unwrap_or_default().to_owned();
-        let (action, value) = (text("action_id"), text("value"));
+        let (action_id, value) = (text("action_id"), text("value"));
+        let choice = Choice {
+            action_id: &action_id,
+            value: &value,
+            ..Choice::default()
+        };
         let before = self.modal_of(user).map(|view| view.id);
         self.0
             .slack
-            .click(&place.channel, user, &card.ts, &action, &value)
+            .click(&place.channel, user, &card.ts, &choice)
             .await?;
         if label.label == Thumb::Down {
             let view = self.new_modal_of(user, before.as_deref()).await;
@@ -218,7 +223,7 @@ impl Playground {
 
     fn modal_of(&self, user: &str) -> Option<View> {
         let state = self.0.slack.state();
-        state.views.iter().rfind(|view| view.user == user).cloned()
+        state.views_of(user).last().cloned()
     }
 
     /// The modal that opens after the one called `before`, while the click's trigger lives.

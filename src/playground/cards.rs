@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::slack::{Message, State};
+use super::slack::{Click, Message, State};
 use crate::domain::{Class, Thumb, consensus};
 
 /// A message that asks about a trace, as its metadata says.
@@ -38,9 +38,21 @@ fn card(state: &State, message: &Message) -> Option<Card> {
         ts: message.ts.clone(),
         trace_id: metadata["event_payload"]["trace_id"].as_str()?.to_owned(),
         thumbs: clicks
-            .filter_map(|(user, text)| Some((user.clone(), thumb_of(text)?)))
+            .filter_map(|(user, clicks)| Some((user.clone(), last_thumb(clicks)?)))
             .collect(),
     })
+}
+
+/// The last thumb of a user's clicks that was not undone; other buttons of a card change none.
+fn last_thumb(clicks: &[Click]) -> Option<Thumb> {
+    let said = clicks
+        .iter()
+        .rev()
+        .find_map(|click| match click.value.as_str() {
+            "undo" => Some(None),
+            _ => thumb_of(&click.text).map(Some),
+        });
+    said.flatten()
 }
 
 /// The thumb that a button's text shows.
@@ -72,13 +84,17 @@ pub fn eval_state(state: &State, channel: &str) -> EvalState {
         let clicks = state
             .clicks
             .get(&(message.channel.clone(), message.ts.clone()));
-        clicks.is_some_and(|clicks| clicks.values().any(|text| text.contains("Deploy")))
+        clicks.is_some_and(|clicks| clicks.values().any(|of_user| is_deploy(of_user.last())))
     };
     EvalState {
         report_ts: newest("iofold_report"),
         not_yet_ts: newest("iofold_not_yet"),
         is_deployed: of_type(state, channel, "iofold_report").any(deployed),
     }
+}
+
+fn is_deploy(click: Option<&Click>) -> bool {
+    click.is_some_and(|click| click.text.contains("Deploy"))
 }
 
 /// The channel's own messages of a type, oldest first.
@@ -94,6 +110,24 @@ fn of_type<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_thumb_counts_until_it_is_undone() {
+        let click = |text: &str, value: &str| Click {
+            channel: "C1".to_owned(),
+            ts: "1.0".to_owned(),
+            user: "U1".to_owned(),
+            text: text.to_owned(),
+            value: value.to_owned(),
+        };
+        let mut clicks = vec![click("👍 Good", "t1"), click("👎 Bad", "t1")];
+        clicks.push(click("Show all", "t1"));
+        assert_eq!(last_thumb(&clicks), Some(Thumb::Down));
+        clicks.push(click("Undo", "undo"));
+        assert_eq!(last_thumb(&clicks), None);
+        clicks.push(click("😐 Neutral", "neutral"));
+        assert_eq!(last_thumb(&clicks), Some(Thumb::Neutral));
+    }
 
     #[test]
     fn a_buttons_thumb_is_the_emoji_that_it_shows() {

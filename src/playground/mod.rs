@@ -16,9 +16,16 @@
 //! | `GET /playground/api/channels` | `{channels: [{id, name, topic, workspace, cards, labelled, up, down, wanted, …}]}` |
 //! | `GET /playground/api/users` | `{users: [{id, name, real_name}]}`; the page is the user `you` |
 //! | `GET /playground/api/channels/{id}/messages?user=` | `{messages: [{ts, text, blocks, metadata, replies: […]}]}`, oldest first |
-//! | `POST /playground/api/channels/{id}/click` | `{user, ts, action_id, value}`: a click, answered when the service has |
-//! | `GET /playground/api/views?user=` | `{views: […]}`: the user's open modals |
-//! | `POST /playground/api/views/{id}/submit` | `{user, values: {block_id: {action_id: text}}}`; `{ok: false, errors: {block_id: text}}` leaves it open |
+//! | `POST /playground/api/channels/{id}/click` | `{user, ts, action_id, value, selected?, block_id?}`: a click, answered when the service has; `value` is the button's or the option's, `selected` the ticked ones of checkboxes |
+//! | `POST /playground/api/channels/{id}/react` | `{user, ts, name, remove?}`: a reaction by its emoji's name, as `+1` |
+//! | `POST /playground/api/channels/{id}/say` | `{user, text, thread_ts?}`: a person's message; `{ts}` |
+//! | `POST /playground/api/channels/{id}/delete` | `{user, ts}` |
+//! | `POST /playground/api/channels/{id}/command` | `{user, text}`: `/iofold` and its text; `{answer}` is what was said at once, or null |
+//! | `POST /playground/api/home/open` | `{user}`: the user opens the app's Home |
+//! | `GET /playground/api/home?user=` | `{view}`: what the user's Home shows, or null |
+//! | `GET /playground/api/views?user=` | `{views: […]}`: the user's open modals, the one in front last |
+//! | `POST /playground/api/views/{id}/submit` | `{user, values: {block_id: {action_id: text, option's value, or a list of those}}}`; `{ok: false, errors: {block_id: text}}` leaves it open |
+//! | `POST /playground/api/views/{id}/click` | `{user, action_id, value, selected?, block_id?, values?}`: a click in a modal or on the Home, with what stands in its fields |
 //! | `POST /playground/api/views/{id}/close` | `{user}` |
 //! | `POST /playground/api/channels/{id}/annotators` | `{count}`: the recorded annotators label the next cards |
 //! | `POST /playground/api/channels/{id}/release` | `{count}`: the next recorded traces happen now; `{traces: [id]}` |
@@ -36,6 +43,7 @@
 mod annotators;
 mod bundled;
 mod cards;
+mod doors;
 mod guard;
 pub mod journal;
 pub mod langfuse;
@@ -72,8 +80,8 @@ const YOU: &str = "you";
 pub struct PlaygroundConfig {
     /// Where the service listens: the stand-ins are below `/playground` there.
     pub address: SocketAddr,
-    /// Where the service takes Slack's interactions.
-    pub interactions_url: Url,
+    /// The service's address, ending in a slash: Slack's interactions, events and commands go below it.
+    pub service_url: Url,
     /// The channels, each with its project.
     pub places: Vec<PlaceConfig>,
     /// Where journals and secrets are kept; `None` keeps nothing.
@@ -114,7 +122,7 @@ impl PlaygroundConfig {
     pub fn bundled(address: SocketAddr, database_url: &str) -> Self {
         Self {
             address,
-            interactions_url: interactions_url(address),
+            service_url: service_url(address),
             places: bundled::places(),
             folder: Some(bundled::folder(database_url)),
             releases_by_itself: true,
@@ -129,9 +137,9 @@ impl PlaygroundConfig {
     }
 }
 
-/// Where a service that listens at `address` takes Slack's interactions.
-pub fn interactions_url(address: SocketAddr) -> Url {
-    url_of(address, "slack/interactions")
+/// The address of a service that listens at `address`.
+pub fn service_url(address: SocketAddr) -> Url {
+    url_of(address, "")
 }
 
 fn url_of(address: SocketAddr, path: &str) -> Url {
@@ -285,7 +293,7 @@ fn open_slack(config: &PlaygroundConfig, secrets: &Secrets) -> anyhow::Result<Sl
         users: users(&config.places),
         bot_token: secrets.bot_token.clone(),
         signing_secret: secrets.signing_secret.clone(),
-        interactions_url: config.interactions_url.clone(),
+        service_url: config.service_url.clone(),
         team_url: url_of(config.address, "playground/"),
         base_url: url_of(config.address, "playground/slack/"),
         rate_limits: config.rate_limits,

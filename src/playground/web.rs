@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::cards::{cards, eval_state};
 use super::langfuse::{ScoreOverview, TraceOverview};
-use super::slack::{Channel, ClickError, Message, State, User};
-use super::{Place, Playground, YOU, guard, page};
+use super::slack::{Channel, ClickError, Message, State, User, View};
+use super::{Place, Playground, YOU, doors, guard, page};
 use crate::domain::Class;
 
 /// A question for changes is answered at the latest after this.
@@ -42,7 +42,7 @@ fn api() -> Router<Playground> {
         .route("/changes", get(changes))
         .route("/channels/{id}/messages", get(messages))
         .route("/channels/{id}/traces", get(traces))
-        .route("/channels/{id}/click", post(click))
+        .merge(doors::routes())
         .route("/channels/{id}/annotators", post(annotators))
         .route("/channels/{id}/release", post(release))
         .route("/views", get(views))
@@ -53,10 +53,10 @@ fn api() -> Router<Playground> {
 }
 
 /// Why the page's request failed, in words for a person.
-struct PageError(StatusCode, Value);
+pub(super) struct PageError(StatusCode, Value);
 
 impl PageError {
-    fn missing(what: &'static str) -> Self {
+    pub(super) fn missing(what: &'static str) -> Self {
         ClickError::Missing(what).into()
     }
 }
@@ -83,16 +83,16 @@ impl IntoResponse for PageError {
     }
 }
 
-type Answer = Result<Json<Value>, PageError>;
+pub(super) type Answer = Result<Json<Value>, PageError>;
 
 #[derive(Deserialize)]
-struct Viewer {
+pub(super) struct Viewer {
     user: Option<String>,
 }
 
 impl Viewer {
     /// The person who looks; the page's own unless another is named.
-    fn of<'a>(&self, playground: &'a Playground) -> Result<&'a User, PageError> {
+    pub(super) fn of<'a>(&self, playground: &'a Playground) -> Result<&'a User, PageError> {
         let name = self.user.as_deref().unwrap_or(YOU);
         let user = playground.slack().user(name);
         user.ok_or_else(|| PageError::missing("this user"))
@@ -151,8 +151,8 @@ async fn users(Shared(playground): Shared<Playground>) -> Json<Value> {
     Json(json!({"users": users}))
 }
 
-fn message_value(message: &Message) -> Value {
-    let mut shown = message.to_slack(true);
+fn message_value(state: &State, message: &Message) -> Value {
+    let mut shown = state.shown(message, true);
     shown["channel"] = json!(message.channel);
     shown["ephemeral"] = json!(message.only_for.is_some());
     shown
@@ -178,11 +178,11 @@ async fn messages(
         .filter(|message| is_shown_to(message, user));
     let (replies, top): (Vec<&Message>, Vec<&Message>) = shown.partition(|m| m.thread_ts.is_some());
     let with_replies = |message: &&Message| {
-        let mut value = message_value(message);
+        let mut value = message_value(&state, message);
         let of_it = replies
             .iter()
             .filter(|reply| reply.thread_ts.as_ref() == Some(&message.ts));
-        value["replies"] = of_it.map(|reply| message_value(reply)).collect();
+        value["replies"] = of_it.map(|reply| message_value(&state, reply)).collect();
         value
     };
     let messages: Vec<Value> = top.iter().map(with_replies).collect();
@@ -215,9 +215,10 @@ async fn changes(Shared(playground): Shared<Playground>, Query(since): Query<Sin
         .filter(|m| m.change > after && is_shown_to(m, user));
     Ok(Json(json!({
         "epoch": playground.0.epoch, "change": state.change, "channels": channels,
-        "messages": changed.map(message_value).collect::<Vec<_>>(),
+        "messages": changed.map(|message| message_value(&state, message)).collect::<Vec<_>>(),
         "deleted": state.deleted_since(after),
         "views": views_of(&state, user),
+        "home": state.homes.get(&user.id).map(View::to_slack),
     })))
 }
 
@@ -232,8 +233,7 @@ async fn wait_for_change(playground: &Playground, after: u64) {
 }
 
 fn views_of(state: &State, user: &User) -> Vec<Value> {
-    let open = state.views.iter().filter(|view| view.user == user.id);
-    open.map(|view| view.to_slack()).collect()
+    state.views_of(&user.id).map(View::to_slack).collect()
 }
 
 async fn views(Shared(playground): Shared<Playground>, Query(viewer): Query<Viewer>) -> Answer {
@@ -260,29 +260,6 @@ fn trace_value(trace: &TraceOverview) -> Value {
         "id": trace.id, "name": trace.name, "input": trace.input, "output": trace.output,
         "timestamp": trace.timestamp, "scores": scores,
     })
-}
-
-#[derive(Deserialize)]
-struct ClickBody {
-    user: Option<String>,
-    ts: String,
-    action_id: String,
-    #[serde(default)]
-    value: String,
-}
-
-async fn click(
-    Shared(playground): Shared<Playground>,
-    Path(id): Path<String>,
-    Json(body): Json<ClickBody>,
-) -> Answer {
-    let channel = playground.known_place(&id)?.channel.clone();
-    let user = body.user.as_deref().unwrap_or(YOU);
-    let slack = playground.slack();
-    slack
-        .click(&channel, user, &body.ts, &body.action_id, &body.value)
-        .await?;
-    Ok(Json(json!({"ok": true})))
 }
 
 #[derive(Deserialize)]

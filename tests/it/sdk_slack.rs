@@ -55,7 +55,7 @@ fn start_check() -> Child {
 fn config(address: SocketAddr, app_port: u16) -> PlaygroundConfig {
     PlaygroundConfig {
         address,
-        interactions_url: format!("http://127.0.0.1:{app_port}/")
+        service_url: format!("http://127.0.0.1:{app_port}/")
             .parse()
             .expect("it is an address"),
         places: vec![PlaceConfig {

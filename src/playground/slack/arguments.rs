@@ -38,6 +38,12 @@ impl Arguments {
         Ok(Self { token, fields })
     }
 
+    /// Arguments that came without a token.
+    pub fn of(fields: Map<String, Value>) -> Self {
+        let token = None;
+        Self { token, fields }
+    }
+
     /// A text or number as text; empty where it is missing.
     pub fn text(&self, name: &str) -> String {
         match self.fields.get(name) {

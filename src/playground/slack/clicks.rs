@@ -1,12 +1,10 @@
-use hmac::{Hmac, Mac};
-use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
-use sha2::Sha256;
 
-use super::api::view_with_ids;
-use super::blocks;
+use super::deliver::{Parcel, Undelivered};
+use super::elements::{self, Acted, Choice};
 use super::state::{APP_ID, TEAM_ID};
-use super::{Channel, Click, Entry, Message, Slack, User, View};
+use super::views::{View, view_with_ids};
+use super::{Channel, Click, Entry, Message, Slack, State, User, blocks};
 
 /// Why a click or a submitted modal did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -22,27 +20,38 @@ pub enum ClickError {
     Unacknowledged(String),
 }
 
-type Result<T> = std::result::Result<T, ClickError>;
+impl From<Undelivered> for ClickError {
+    fn from(error: Undelivered) -> Self {
+        Self::Unacknowledged(error.problem)
+    }
+}
+
+impl From<std::io::Error> for ClickError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unacknowledged(error.to_string())
+    }
+}
+
+pub type Result<T> = std::result::Result<T, ClickError>;
 
 impl Slack {
-    /// Clicks a button as a user, and waits until the service has acknowledged it.
+    /// Clicks a button of a message as a user, or chooses an option there, and waits until the service
+    /// has acknowledged it.
+    ///
+    /// # Errors
+    /// There is no such element any more, or the service does not acknowledge.
     pub async fn click(
         &self,
         channel: &str,
         user: &str,
         ts: &str,
-        action_id: &str,
-        value: &str,
+        choice: &Choice<'_>,
     ) -> Result<()> {
-        let user = self.user(user).ok_or(ClickError::Missing("this user"))?;
-        let channel = self
-            .channel(channel)
-            .ok_or(ClickError::Missing("this channel"))?;
-        let (payload, click) = self.block_actions(channel, user, ts, action_id, value)?;
-        self.deliver(&payload).await?;
+        let (channel, user) = self.open_place(channel, user)?;
+        let (payload, click) = self.block_actions(channel, user, ts, choice)?;
+        self.deliver(Parcel::Interaction(&payload)).await?;
         let mut state = self.state();
-        self.record(&mut state, Entry::Clicked(click))
-            .map_err(|error| ClickError::Unacknowledged(error.to_string()))
+        Ok(self.record(&mut state, Entry::Clicked(click))?)
     }
 
     fn block_actions(
@@ -50,58 +59,118 @@ impl Slack {
         channel: &Channel,
         user: &User,
         ts: &str,
-        action_id: &str,
-        value: &str,
+        choice: &Choice,
     ) -> Result<(Value, Click)> {
         let mut state = self.state();
         let seen = |message: &&Message| message.only_for.as_ref().is_none_or(|id| *id == user.id);
         let message = state.message(&channel.id, ts).filter(seen).cloned();
         let message = message.ok_or(ClickError::Missing("this message"))?;
-        let (block_id, button) = message
-            .button(action_id, value)
-            .ok_or(ClickError::Missing("this button"))?;
-        let mut payload = block_actions_payload(channel, user, &message, &block_id, &button);
+        let acted = elements::act(&message.blocks, choice);
+        let acted = acted.ok_or(ClickError::Missing("this button"))?;
+        let mut payload = self.interaction(&mut state, "block_actions", user);
+        let mut chosen = json!({});
+        elements::keep(&mut chosen, &acted.action);
+        for (name, value) in [
+            ("container", container(channel, &message)),
+            ("channel", json!({"id": channel.id, "name": channel.name})),
+            ("message", message.to_slack(true)),
+            (
+                "state",
+                json!({"values": elements::values(&message.blocks, &chosen)}),
+            ),
+        ] {
+            payload[name] = value;
+        }
         let key = state.new_response_key(&channel.id, ts, &user.id);
-        payload["trigger_id"] = json!(state.new_trigger(&user.id, self.timing().trigger_lives));
-        payload["response_url"] = json!(format!("{}actions/{key}", self.0.config.base_url));
-        payload["actions"][0]["action_ts"] = json!(state.next_ts());
-        let text = button["text"]["text"].as_str().unwrap_or_default();
+        payload["response_url"] = json!(self.response_url(&key));
         let click = Click {
             channel: channel.id.clone(),
             ts: ts.to_owned(),
             user: user.id.clone(),
-            text: text.to_owned(),
+            text: acted.text.clone(),
+            value: acted.value.clone(),
         };
+        add_action(&mut state, &mut payload, acted);
         Ok((payload, click))
     }
 
-    /// Submits a modal: `values` holds a text for each block and action.
+    /// Clicks a button of a modal or a Home as its user, or chooses an option there; `filled` is what
+    /// stands in its other fields by then, as in [`Slack::submit`].
+    ///
+    /// # Errors
+    /// There is no such element any more, or the service does not acknowledge.
+    pub async fn click_view(
+        &self,
+        view_id: &str,
+        user: &str,
+        choice: &Choice<'_>,
+        filled: &Value,
+    ) -> Result<()> {
+        let payload = self.view_actions(view_id, user, choice, filled)?;
+        self.deliver(Parcel::Interaction(&payload)).await?;
+        Ok(())
+    }
+
+    fn view_actions(
+        &self,
+        view_id: &str,
+        user: &str,
+        choice: &Choice,
+        filled: &Value,
+    ) -> Result<Value> {
+        let (view, user) = self.open_view_of(view_id, user)?;
+        let acted = elements::act(view.blocks(), choice);
+        let acted = acted.ok_or(ClickError::Missing("this button"))?;
+        let mut state = self.state();
+        let view = state.view_mut(view_id);
+        let view = view.ok_or(ClickError::Missing("this modal"))?;
+        view.fill(filled);
+        view.keep(&acted.action);
+        let shown = view.to_slack();
+        let mut payload = self.interaction(&mut state, "block_actions", user);
+        payload["container"] = json!({"type": "view", "view_id": view_id});
+        payload["view"] = shown;
+        add_action(&mut state, &mut payload, acted);
+        Ok(payload)
+    }
+
+    /// Submits a modal: `filled` holds a text for each block and action, an option's value, or a list of
+    /// ticked ones.
     ///
     /// # Errors
     /// [`ClickError::Fields`] with a sentence by block, from Slack's own checks or from the service.
-    pub async fn submit(&self, view_id: &str, user: &str, values: &Value) -> Result<()> {
-        let (view, user) = self.open_view_of(view_id, user)?;
-        let filled = filled_state(&view.content, values)?;
-        let mut shown = view.to_slack();
-        shown["state"] = json!({"values": filled});
-        let trigger = (self.state()).new_trigger(&user.id, self.timing().trigger_lives);
-        let payload = json!({
-            "type": "view_submission", "user": user_value(user), "team": team_value(),
-            "api_app_id": APP_ID, "trigger_id": trigger,
-            "view": shown, "response_urls": [], "is_enterprise_install": false,
-        });
-        let answer = acknowledgement(&self.deliver(&payload).await?)?;
-        self.follow(&view, &answer)
+    pub async fn submit(&self, view_id: &str, user: &str, filled: &Value) -> Result<()> {
+        let (mut view, user) = self.open_view_of(view_id, user)?;
+        view.fill(filled);
+        let shown = view.to_slack();
+        check_fields(&view, &shown["state"]["values"])?;
+        let payload = {
+            let mut state = self.state();
+            let mut payload = self.interaction(&mut state, "view_submission", user);
+            payload["view"] = shown;
+            payload["response_urls"] = json!([]);
+            payload
+        };
+        let answer = self.deliver(Parcel::Interaction(&payload)).await?;
+        self.follow(&view, &acknowledgement(&answer.body)?)
     }
 
-    /// What an app may answer to a submission (docs.slack.dev, "Modals"): nothing or `clear` closes.
+    /// What an app may answer to a submission (docs.slack.dev, "Modals"): nothing closes the modal,
+    /// `clear` all of them, `update` and `push` show another.
     fn follow(&self, view: &View, answer: &Value) -> Result<()> {
         let mut state = self.state();
+        let fits = blocks::check_view(&answer["view"], "modal", &|_| true).is_empty();
         match answer["response_action"].as_str() {
-            None | Some("clear") => state.close_view(&view.id),
+            None => state.close_view(&view.id),
+            Some("clear") => state.clear_views(&view.user),
             Some("errors") => return Err(field_errors(&view.content, &answer["errors"])),
-            Some("update") if blocks::check_view(&answer["view"], &|_| true).is_empty() => {
+            Some("update") if fits => {
                 state.update_view(&view.id, view_with_ids(answer["view"].clone()));
+            }
+            Some("push") if fits => {
+                let pushed = view_with_ids(answer["view"].clone());
+                let refused = |error: &str| ClickError::Unacknowledged(error.to_owned());
+                state.push_view(&view.user, pushed).map_err(refused)?;
             }
             Some(other) => {
                 let problem = format!("it answered the modal with {other}, which cannot be shown");
@@ -113,19 +182,22 @@ impl Slack {
     }
 
     /// Closes a modal; the service hears of it only if the view says so.
+    ///
+    /// # Errors
+    /// There is no such modal any more, or the service does not acknowledge.
     pub async fn close(&self, view_id: &str, user: &str) -> Result<()> {
         let (view, user) = self.open_view_of(view_id, user)?;
-        {
+        let payload = {
             let mut state = self.state();
             state.close_view(view_id);
             self.tell(&state);
-        }
+            let mut payload = self.interaction(&mut state, "view_closed", user);
+            payload["view"] = view.to_slack();
+            payload["is_cleared"] = json!(false);
+            payload
+        };
         if view.content["notify_on_close"] == true {
-            let payload = json!({
-                "type": "view_closed", "user": user_value(user), "team": team_value(),
-                "api_app_id": APP_ID, "view": view.to_slack(), "is_cleared": false,
-            });
-            self.deliver(&payload).await?;
+            self.deliver(Parcel::Interaction(&payload)).await?;
         }
         Ok(())
     }
@@ -140,71 +212,45 @@ impl Slack {
         Ok((view.ok_or(ClickError::Missing("this modal"))?, user))
     }
 
-    /// Sends a signed interaction as Slack does; gives the answer's body.
-    async fn deliver(&self, payload: &Value) -> Result<String> {
-        let failed =
-            |error: reqwest::Error| ClickError::Unacknowledged(error.without_url().to_string());
-        let answer = self.signed(payload).send().await.map_err(failed)?;
-        let status = answer.status();
-        if !status.is_success() {
-            let problem = format!("it answered with status {}", status.as_u16());
-            return Err(ClickError::Unacknowledged(problem));
+    /// What all interactions say (docs.slack.dev, "Interaction payloads").
+    fn interaction(&self, state: &mut State, kind: &str, user: &User) -> Value {
+        let mut payload = json!({
+            "type": kind, "token": "the-verification-token-is-deprecated",
+            "user": {
+                "id": user.id, "username": user.name, "name": user.name,
+                "team_id": state.standing.team_of(&user.id),
+            },
+            "team": {"id": TEAM_ID, "domain": "playground"}, "api_app_id": APP_ID,
+            "enterprise": null, "is_enterprise_install": false,
+        });
+        if kind != "view_closed" {
+            let trigger = state.new_trigger(&user.id, self.timing().trigger_lives);
+            payload["trigger_id"] = json!(trigger);
         }
-        answer.text().await.map_err(failed)
+        payload
     }
 
-    fn signed(&self, payload: &Value) -> reqwest::RequestBuilder {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("payload", &payload.to_string())
-            .finish();
-        let timestamp = chrono::Utc::now().timestamp().to_string();
-        let secret = self.0.config.signing_secret.expose_secret();
-        let signature = signature(secret, &timestamp, &body);
-        let request = self.0.http.post(self.0.config.interactions_url.clone());
-        request
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("x-slack-request-timestamp", timestamp)
-            .header("x-slack-signature", signature)
-            .body(body)
+    /// Where a `response_url` with this key leads.
+    pub(super) fn response_url(&self, key: &str) -> String {
+        format!("{}actions/{key}", self.0.config.base_url)
     }
 }
 
-/// docs.slack.dev, "block_actions payload"; `trigger_id`, `response_url` and `action_ts` come later.
-fn block_actions_payload(
-    channel: &Channel,
-    user: &User,
-    message: &Message,
-    block_id: &str,
-    button: &Value,
-) -> Value {
-    let is_ephemeral = message.only_for.is_some();
-    json!({
-        "type": "block_actions", "user": user_value(user), "team": team_value(),
-        "api_app_id": APP_ID, "enterprise": null, "is_enterprise_install": false,
-        "container": {"type": "message", "message_ts": message.ts, "channel_id": channel.id,
-                      "is_ephemeral": is_ephemeral},
-        "channel": {"id": channel.id, "name": channel.name},
-        "message": message.to_slack(true), "state": {"values": {}},
-        "actions": [{
-            "type": "button", "action_id": button["action_id"], "block_id": block_id,
-            "text": button["text"], "value": button["value"], "style": button["style"],
-        }],
-    })
+fn add_action(state: &mut State, payload: &mut Value, acted: Acted) {
+    let mut action = acted.action;
+    action["action_ts"] = json!(state.next_ts());
+    payload["actions"] = json!([action]);
 }
 
-/// docs.slack.dev, "Verifying requests from Slack".
-fn signature(secret: &str, timestamp: &str, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length fits");
-    mac.update(format!("v0:{timestamp}:{body}").as_bytes());
-    format!("v0={}", hex::encode(mac.finalize().into_bytes()))
-}
-
-fn user_value(user: &User) -> Value {
-    json!({"id": user.id, "username": user.name, "name": user.name, "team_id": TEAM_ID})
-}
-
-fn team_value() -> Value {
-    json!({"id": TEAM_ID, "domain": "playground"})
+fn container(channel: &Channel, message: &Message) -> Value {
+    let mut container = json!({
+        "type": "message", "message_ts": message.ts, "channel_id": channel.id,
+        "is_ephemeral": message.only_for.is_some(),
+    });
+    if let Some(thread_ts) = &message.thread_ts {
+        container["thread_ts"] = json!(thread_ts);
+    }
+    container
 }
 
 /// How a submission was acknowledged: nothing, which is null here, or a JSON object. Slack shows an
@@ -239,42 +285,40 @@ fn inputs(view: &Value) -> impl Iterator<Item = &Value> {
     blocks.filter(|block| block["type"] == "input")
 }
 
-/// `state.values` of a submission; refuses what Slack's own form would not send.
-fn filled_state(view: &Value, values: &Value) -> Result<Value> {
-    let (mut filled, mut problems) = (Map::new(), Map::new());
-    for block in inputs(view) {
+/// Refuses what Slack's own form would not send.
+fn check_fields(view: &View, values: &Value) -> Result<()> {
+    let mut problems = Map::new();
+    for block in inputs(&view.content) {
         let block_id = block["block_id"].as_str().unwrap_or_default();
-        let element = &block["element"];
-        let action_id = element["action_id"].as_str().unwrap_or_default();
-        let text = values[block_id][action_id].as_str().unwrap_or_default();
-        if let Some(problem) = field_problem(block, text) {
+        let action_id = block["element"]["action_id"].as_str().unwrap_or_default();
+        if let Some(problem) = field_problem(block, &values[block_id][action_id]) {
             problems.insert(block_id.to_owned(), json!(problem));
         }
-        let value = if text.is_empty() {
-            Value::Null
-        } else {
-            json!(text)
-        };
-        let state = json!({action_id: {"type": element["type"], "value": value}});
-        filled.insert(block_id.to_owned(), state);
     }
     match problems.is_empty() {
-        true => Ok(Value::Object(filled)),
+        true => Ok(()),
         false => Err(ClickError::Fields(problems)),
     }
 }
 
-fn field_problem(block: &Value, text: &str) -> Option<String> {
-    let length = text.chars().count() as u64;
+fn field_problem(block: &Value, value: &Value) -> Option<String> {
     let element = &block["element"];
-    if text.is_empty() {
+    let text = value["value"].as_str().unwrap_or_default();
+    let is_chosen = value["selected_option"].is_object()
+        || value["selected_options"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty());
+    if text.is_empty() && !is_chosen {
         return (block["optional"] != true).then(|| "Please fill this in.".to_owned());
     }
+    let length = text.chars().count() as u64;
     let most = element["max_length"].as_u64().unwrap_or(3_000);
     let least = element["min_length"].as_u64().unwrap_or(0);
     match length {
         _ if length > most => Some(format!("Please use at most {most} characters.")),
-        _ if length < least => Some(format!("Please use at least {least} characters.")),
+        _ if length < least && !is_chosen => {
+            Some(format!("Please use at least {least} characters."))
+        }
         _ => None,
     }
 }
@@ -282,16 +326,6 @@ fn field_problem(block: &Value, text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_signature_is_that_of_slacks_own_example() {
-        // docs.slack.dev, "Verifying requests from Slack", step by step.
-        let body = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
-        assert_eq!(
-            signature("8f742231b10e8888abcd99yyyzzz85a5", "1531420618", body),
-            "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"
-        );
-    }
 
     #[test]
     fn a_submission_is_acknowledged_by_nothing_or_an_object() {
@@ -336,19 +370,20 @@ mod tests {
 
     #[test]
     fn a_modals_fields_are_checked_before_they_are_sent() {
-        let view = |optional: bool| {
-            json!({"blocks": [{"type": "input", "block_id": "b", "optional": optional,
-                "element": {"type": "plain_text_input", "action_id": "a", "max_length": 3}}]})
+        let text = |optional: bool| {
+            json!({"type": "input", "optional": optional,
+                "element": {"type": "plain_text_input", "max_length": 3}})
         };
-        let given = |text: &str| json!({"b": {"a": text}});
-        let filled = filled_state(&view(false), &given("abc")).expect("it fits");
-        assert_eq!(
-            filled,
-            json!({"b": {"a": {"type": "plain_text_input", "value": "abc"}}})
-        );
-        assert!(filled_state(&view(false), &given("abcd")).is_err());
-        assert!(filled_state(&view(false), &given("")).is_err());
-        let empty = filled_state(&view(true), &given("")).expect("it is optional");
-        assert_eq!(empty["b"]["a"]["value"], Value::Null);
+        let given = |text: &str| json!({"type": "plain_text_input", "value": text});
+        let is_fine = |block: &Value, value: Value| field_problem(block, &value).is_none();
+        assert!(is_fine(&text(false), given("abc")));
+        assert!(!is_fine(&text(false), given("abcd")));
+        assert!(!is_fine(&text(false), json!({"value": null})));
+        assert!(is_fine(&text(true), json!({"value": null})));
+        let choice = json!({"type": "input", "element": {"type": "checkboxes"}});
+        assert!(!is_fine(&choice, json!({"selected_options": []})));
+        assert!(is_fine(&choice, json!({"selected_options": [{}]})));
+        assert!(is_fine(&choice, json!({"selected_option": {}})));
+        assert!(!is_fine(&choice, json!({"selected_option": null})));
     }
 }

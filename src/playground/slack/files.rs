@@ -28,6 +28,7 @@ pub fn routes() -> Router<Slack> {
 /// `files.getUploadURLExternal`.
 pub fn upload_url(slack: &Slack, arguments: &Arguments) -> Answer {
     let name = arguments.optional("filename").ok_or("invalid_arguments")?;
+    slack.state().standing.need("files:write")?;
     let length: usize = arguments
         .text("length")
         .parse()
@@ -100,7 +101,7 @@ pub fn complete(slack: &Slack, arguments: &Arguments) -> Answer {
         slack.record(&mut state, Entry::Completed(file.clone()))?;
     }
     if let Some(channel) = channel {
-        let message = shared(&mut state, channel, arguments, &files);
+        let message = shared(&mut state, &channel, arguments, &files);
         slack.record(&mut state, Entry::Posted(message))?;
     }
     Ok(json!({"files": shown}))
@@ -118,7 +119,7 @@ fn uploaded(state: &State, given: &Value, ready_at: Instant) -> Result<File, Ref
     Ok(file)
 }
 
-fn shared(state: &mut State, channel: String, arguments: &Arguments, files: &[File]) -> Message {
+fn shared(state: &mut State, channel: &str, arguments: &Arguments, files: &[File]) -> Message {
     let picture = |file: &File| {
         let alt = file
             .alt_text
@@ -128,17 +129,11 @@ fn shared(state: &mut State, channel: String, arguments: &Arguments, files: &[Fi
         json!({"type": "image", "block_id": random_id(), "alt_text": alt, "slack_file": {"id": file.id}})
     };
     let comment = arguments.optional("initial_comment");
-    Message {
-        ts: state.next_ts(),
-        channel,
-        text: comment.unwrap_or_else(|| files[0].name.clone()),
-        blocks: files.iter().map(picture).collect(),
-        metadata: None,
-        thread_ts: arguments.optional("thread_ts"),
-        edited_ts: None,
-        only_for: None,
-        change: 0,
-    }
+    let text = comment.unwrap_or_else(|| files[0].name.clone());
+    let mut message = Message::new(state.next_ts(), channel, text);
+    message.blocks = files.iter().map(picture).collect();
+    message.thread_ts = arguments.optional("thread_ts");
+    message
 }
 
 fn to_slack(slack: &Slack, file: &File) -> Value {

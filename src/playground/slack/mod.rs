@@ -1,17 +1,26 @@
 //! The stand-in for Slack: one team, its channels, and the Web API that apps talk to.
 //!
-//! What comes in: calls of the Web API (`api`), uploads (`files`), and clicks of the page (`clicks`),
-//! which go out as Slack's signed interactions. Everything that a team would still show tomorrow is in
+//! What comes in: calls of the Web API (`api`), uploads (`files`), and what people do: clicks (`clicks`),
+//! and the rest (`people`). What goes out, signed as Slack signs it (`deliver`): interactions, commands,
+//! and events (`events`). What an administrator may do to an app is in `standing`. Everything that a team would still show tomorrow is in
 //! a journal before it is answered for. Nothing here knows what iofold's messages mean.
 
 mod api;
 mod arguments;
 mod blocks;
 mod clicks;
+mod conversations;
+mod deliver;
+mod elements;
+mod events;
 mod files;
+mod messages;
+mod people;
 mod rate;
 mod refusals;
+mod standing;
 mod state;
+mod views;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -24,8 +33,14 @@ use url::Url;
 
 pub use api::Refusal;
 pub use clicks::ClickError;
+pub use elements::Choice;
+pub use people::COMMAND;
 pub use rate::RateLimits;
-pub use state::{BOT_USER_ID, Channel, Click, File, Message, State, TEAM_ID, User, View};
+pub use standing::{GRANTED, Standing};
+pub use state::{
+    APP_ID, BOT_USER_ID, Channel, Click, File, Message, Reaction, State, TEAM_ID, User,
+};
+pub use views::View;
 
 use self::rate::RateCounter;
 use self::refusals::Ordered;
@@ -35,8 +50,10 @@ use super::journal::Journal;
 /// How patient the stand-in is, and how slow; Slack's own times by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// An app must acknowledge an interaction within this (docs.slack.dev, "Handling user interaction").
+    /// An app must acknowledge within this (docs.slack.dev, "Handling user interaction").
     pub acknowledge_within: Duration,
+    /// An event that is not acknowledged is sent again after these (docs.slack.dev, "The Events API").
+    pub event_retries: [Duration; 3],
     /// A trigger opens a modal this long (docs.slack.dev, "Opening modals").
     pub trigger_lives: Duration,
     /// An uploaded file is processed after this, and a message that shows it is refused until then.
@@ -48,6 +65,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             acknowledge_within: Duration::from_secs(3),
+            event_retries: [0, 60, 300].map(Duration::from_secs),
             trigger_lives: Duration::from_secs(3),
             file_ready_after: Duration::from_secs(1),
         }
@@ -64,8 +82,9 @@ pub struct TeamConfig {
     pub bot_token: SecretString,
     /// Signs what goes to the app.
     pub signing_secret: SecretString,
-    /// Where the app takes interactions.
-    pub interactions_url: Url,
+    /// The app's address, ending in a slash: below it are `slack/interactions`, `slack/events` and
+    /// `slack/commands`.
+    pub service_url: Url,
     /// The team's own address, below which messages have permalinks; ends in a slash.
     pub team_url: Url,
     /// Where this stand-in is mounted, ending in a slash: `…/playground/slack/`.
@@ -82,6 +101,8 @@ pub struct Slack(Arc<Parts>);
 
 struct Parts {
     config: TeamConfig,
+    /// Each person's own channel with the app.
+    direct: Vec<Channel>,
     http: reqwest::Client,
     journal: Journal,
     state: Mutex<State>,
@@ -105,8 +126,10 @@ impl Slack {
         let http = reqwest::Client::builder()
             .timeout(config.timing.acknowledge_within)
             .build()?;
+        let direct = config.users.iter().map(Channel::direct).collect();
         Ok(Self(Arc::new(Parts {
             config,
+            direct,
             http,
             journal,
             state: Mutex::new(state),
@@ -129,9 +152,15 @@ impl Slack {
         &self.0.config.channels
     }
 
-    /// The channel of this id.
+    /// The channel of this id, a direct one among them.
     pub fn channel(&self, id: &str) -> Option<&Channel> {
-        self.channels().iter().find(|channel| channel.id == id)
+        let mut all = self.channels().iter().chain(&self.0.direct);
+        all.find(|channel| channel.id == id)
+    }
+
+    /// The direct channel with the user of this id.
+    pub fn direct_channel(&self, user: &str) -> Option<&Channel> {
+        self.0.direct.iter().find(|channel| channel.name == user)
     }
 
     /// The team's people.
@@ -167,12 +196,16 @@ impl Slack {
         self.tell(&state);
     }
 
-    /// Writes the entry down, then makes it true.
+    /// Writes the entry down, makes it true, and tells the app of it.
     fn record(&self, state: &mut State, entry: Entry) -> std::io::Result<()> {
         let line = serde_json::to_value(&entry).expect("an entry is JSON");
         self.0.journal.append(&line)?;
+        let events = self.events_of(state, &entry);
         state.apply(entry);
         self.tell(state);
+        for event in events {
+            self.emit(event);
+        }
         Ok(())
     }
 

@@ -36,9 +36,15 @@ fn limit_of(method: &str) -> Limit {
         "chat.postMessage" => (60.0, 10.0),
         "auth.test" => (600.0, 100.0),
         "chat.update"
+        | "chat.delete"
         | "conversations.history"
         | "conversations.replies"
-        | "conversations.info" => (50.0, 50.0),
+        | "conversations.info"
+        | "conversations.open"
+        | "conversations.join"
+        | "users.conversations"
+        | "reactions.get" => (50.0, 50.0),
+        "conversations.list" => (20.0, 20.0),
         _ => (100.0, 100.0),
     };
     Limit { a_minute, burst }

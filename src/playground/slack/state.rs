@@ -6,6 +6,10 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::elements;
+use super::standing::Standing;
+use super::views::View;
+
 /// An app may answer a click by its `response_url` this long, and five times.
 const RESPONSE_URL_LIVES: Duration = Duration::from_secs(30 * 60);
 const RESPONSE_URL_USES: u8 = 5;
@@ -18,6 +22,8 @@ pub const BOT_USER_ID: &str = "U0IOFOLDBOT";
 pub const BOT_ID: &str = "B0IOFOLDBOT";
 /// The app.
 pub const APP_ID: &str = "A0IOFOLDAPP";
+/// Slack's own user, who stands for deleted messages.
+pub const SLACKBOT_ID: &str = "USLACKBOT";
 
 /// A channel of the team.
 #[derive(Clone, Debug)]
@@ -28,6 +34,22 @@ pub struct Channel {
     pub name: String,
     /// One line about it.
     pub topic: String,
+}
+
+impl Channel {
+    /// A user's own channel with the app; its name is the user's id.
+    pub fn direct(user: &User) -> Self {
+        Self {
+            id: format!("D{}", &user.id[1..]),
+            name: user.id.clone(),
+            topic: String::new(),
+        }
+    }
+
+    /// Whether it is such a channel.
+    pub fn is_direct(&self) -> bool {
+        self.id.starts_with('D')
+    }
 }
 
 /// A person, or the app's own user.
@@ -62,24 +84,61 @@ pub struct Message {
     pub edited_ts: Option<String>,
     /// The only user who sees it, for an ephemeral message.
     pub only_for: Option<String>,
+    /// Who wrote it; `None` is the app.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Counts changes of the whole team; the page asks for what is newer than it knows.
     #[serde(default)]
     pub change: u64,
 }
 
 impl Message {
-    /// The message as Slack's API and payloads show it.
+    /// The app's message for everybody in the channel, with nothing but a text.
+    pub fn new(ts: String, channel: &str, text: String) -> Self {
+        Self {
+            ts,
+            channel: channel.to_owned(),
+            text,
+            blocks: Vec::new(),
+            metadata: None,
+            thread_ts: None,
+            edited_ts: None,
+            only_for: None,
+            user: None,
+            change: 0,
+        }
+    }
+
+    /// Its author's id.
+    pub fn author(&self) -> &str {
+        self.user.as_deref().unwrap_or(BOT_USER_ID)
+    }
+
+    /// Whether it stands for a deleted message that had replies.
+    pub fn is_tombstone(&self) -> bool {
+        self.author() == SLACKBOT_ID
+    }
+
+    /// The message as Slack's API and payloads show it, without reactions.
     pub fn to_slack(&self, with_metadata: bool) -> Value {
         let mut shown = json!({
-            "type": "message", "user": BOT_USER_ID, "bot_id": BOT_ID, "app_id": APP_ID,
-            "team": TEAM_ID, "ts": self.ts, "text": self.text, "blocks": self.blocks,
+            "type": "message", "user": self.author(), "team": TEAM_ID, "ts": self.ts,
+            "text": self.text, "blocks": self.blocks,
         });
+        if self.user.is_none() {
+            shown["bot_id"] = json!(BOT_ID);
+            shown["app_id"] = json!(APP_ID);
+        }
+        if self.is_tombstone() {
+            shown["subtype"] = json!("tombstone");
+            shown["hidden"] = json!(true);
+            shown["thread_ts"] = json!(self.ts);
+        }
         if let Some(thread_ts) = &self.thread_ts {
             shown["thread_ts"] = json!(thread_ts);
-            shown["parent_user_id"] = json!(BOT_USER_ID);
         }
         if let Some(edited) = &self.edited_ts {
-            shown["edited"] = json!({"user": BOT_USER_ID, "ts": edited});
+            shown["edited"] = json!({"user": self.author(), "ts": edited});
         }
         if let Some(metadata) = self.metadata.as_ref().filter(|_| with_metadata) {
             shown["metadata"] = metadata.clone();
@@ -95,23 +154,9 @@ impl Message {
             .unwrap_or_default()
     }
 
-    /// The button of this `action_id` and `value`, with its block's id.
-    pub fn button(&self, action_id: &str, value: &str) -> Option<(String, Value)> {
-        self.buttons().find(|(_, button)| {
-            button["action_id"] == action_id
-                && button["value"].as_str().unwrap_or_default() == value
-        })
-    }
-
     /// Every button, with its block's id.
     pub fn buttons(&self) -> impl Iterator<Item = (String, Value)> + '_ {
-        self.blocks.iter().flat_map(|block| {
-            let id = block["block_id"].as_str().unwrap_or_default().to_owned();
-            let elements = block["elements"].as_array().into_iter().flatten();
-            let accessory = std::iter::once(&block["accessory"]);
-            let buttons = elements.chain(accessory).filter(|e| e["type"] == "button");
-            buttons.map(move |button| (id.clone(), button.clone()))
-        })
+        elements::of_blocks(&self.blocks).filter(|(_, element)| element["type"] == "button")
     }
 }
 
@@ -124,8 +169,20 @@ pub struct Click {
     pub ts: String,
     /// Who.
     pub user: String,
-    /// The button's text.
+    /// The button's text, or the chosen option's.
     pub text: String,
+    /// The button's value, or the chosen option's.
+    #[serde(default)]
+    pub value: String,
+}
+
+/// What somebody put on a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// The emoji's name, without colons.
+    pub name: String,
+    /// Who, first to last.
+    pub users: Vec<String>,
 }
 
 /// A file; its bytes come before it is complete.
@@ -164,34 +221,6 @@ impl File {
     }
 }
 
-/// An open modal; gone with a restart, as in Slack when the page is reloaded.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// `V…`.
-    pub id: String,
-    /// Who sees it.
-    pub user: String,
-    /// As the app gave it.
-    pub content: Value,
-    /// As in [`Message::change`].
-    pub change: u64,
-}
-
-impl View {
-    /// The view as Slack's API and payloads show it.
-    pub fn to_slack(&self) -> Value {
-        let mut view = self.content.clone();
-        view["id"] = json!(self.id);
-        view["team_id"] = json!(TEAM_ID);
-        view["app_id"] = json!(APP_ID);
-        view["bot_id"] = json!(BOT_ID);
-        view["root_view_id"] = json!(self.id);
-        view["hash"] = json!(format!("{}.view", self.change));
-        view["state"] = json!({"values": {}});
-        view
-    }
-}
-
 /// What a line of the journal says happened.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "happened", rename_all = "snake_case")]
@@ -206,6 +235,19 @@ pub enum Entry {
         channel: String,
         /// The message.
         ts: String,
+    },
+    /// A reaction was put on a message, or taken away.
+    Reacted {
+        /// The channel's id.
+        channel: String,
+        /// The message.
+        ts: String,
+        /// Who.
+        user: String,
+        /// The emoji's name.
+        name: String,
+        /// Whether it was taken away.
+        removed: bool,
     },
     /// A file was completed.
     Completed(File),
@@ -236,10 +278,16 @@ pub struct State {
     pub messages: BTreeMap<(String, String), Message>,
     /// The files by id, complete or not.
     pub files: HashMap<String, File>,
-    /// Who clicked which button of a message last, by its text.
-    pub clicks: HashMap<(String, String), BTreeMap<String, String>>,
-    /// The open modals, oldest first.
+    /// Each user's clicks on a message, in their order.
+    pub clicks: HashMap<(String, String), BTreeMap<String, Vec<Click>>>,
+    /// The reactions by message, oldest first.
+    pub reactions: HashMap<(String, String), Vec<Reaction>>,
+    /// The open modals; of one user's, the last is in front.
     pub views: Vec<View>,
+    /// What the app has published on each user's Home.
+    pub homes: BTreeMap<String, View>,
+    /// Who may do what.
+    pub standing: Standing,
     /// Counts changes.
     pub change: u64,
     deleted: Vec<(u64, String, String)>,
@@ -255,16 +303,26 @@ impl State {
         match entry {
             Entry::Posted(message) | Entry::Updated(message) => self.put(message),
             Entry::Deleted { channel, ts } => {
-                self.messages.remove(&(channel.clone(), ts.clone()));
+                let key = (channel.clone(), ts.clone());
+                self.messages.remove(&key);
+                self.reactions.remove(&key);
                 self.deleted.push((self.change, channel, ts));
             }
             Entry::Completed(file) => {
                 self.files.insert(file.id.clone(), file);
             }
             Entry::Clicked(click) => {
-                let clicks = self.clicks.entry((click.channel, click.ts)).or_default();
-                clicks.insert(click.user, click.text);
+                let key = (click.channel.clone(), click.ts.clone());
+                let clicks = self.clicks.entry(key).or_default();
+                clicks.entry(click.user.clone()).or_default().push(click);
             }
+            Entry::Reacted {
+                channel,
+                ts,
+                user,
+                name,
+                removed,
+            } => self.react((channel, ts), user, &name, removed),
         }
     }
 
@@ -273,6 +331,50 @@ impl State {
         self.last_us = self.last_us.max(microseconds(&message.ts));
         let key = (message.channel.clone(), message.ts.clone());
         self.messages.insert(key, message);
+    }
+
+    fn react(&mut self, key: (String, String), user: String, name: &str, removed: bool) {
+        if let Some(message) = self.messages.get_mut(&key) {
+            message.change = self.change;
+        }
+        let all = self.reactions.entry(key).or_default();
+        for reaction in all.iter_mut().filter(|reaction| reaction.name == name) {
+            reaction.users.retain(|other| *other != user);
+        }
+        match all.iter_mut().find(|reaction| reaction.name == name) {
+            _ if removed => {}
+            Some(reaction) => reaction.users.push(user),
+            None => all.push(Reaction {
+                name: name.to_owned(),
+                users: vec![user],
+            }),
+        }
+        all.retain(|reaction| !reaction.users.is_empty());
+    }
+
+    /// Whether `user` has put this reaction on a message.
+    pub fn has_reacted(&self, channel: &str, ts: &str, user: &str, name: &str) -> bool {
+        let on_it = self.reactions.get(&(channel.to_owned(), ts.to_owned()));
+        let mut same = on_it.into_iter().flatten().filter(|r| r.name == name);
+        same.any(|reaction| reaction.users.iter().any(|other| other == user))
+    }
+
+    /// A message as Slack shows it where it lists messages: with its reactions.
+    pub fn shown(&self, message: &Message, with_metadata: bool) -> Value {
+        let mut shown = message.to_slack(with_metadata);
+        if let Some(parent) = &message.thread_ts {
+            let author = self.message(&message.channel, parent).map(Message::author);
+            shown["parent_user_id"] = json!(author.unwrap_or(BOT_USER_ID));
+        }
+        let key = (message.channel.clone(), message.ts.clone());
+        let reactions = self.reactions.get(&key).into_iter().flatten();
+        let reactions: Vec<Value> = reactions
+            .map(|r| json!({"name": r.name, "users": r.users, "count": r.users.len()}))
+            .collect();
+        if !reactions.is_empty() {
+            shown["reactions"] = json!(reactions);
+        }
+        shown
     }
 
     /// The message of this ts.
@@ -365,41 +467,6 @@ impl State {
         to.uses_left -= 1;
         Some(to.clone())
     }
-
-    /// Opens a modal for a user, who sees one at a time.
-    pub fn open_view(&mut self, user: &str, content: Value) -> View {
-        self.change += 1;
-        self.views.retain(|view| view.user != user);
-        let view = View {
-            id: format!("V{}", random_id()),
-            user: user.to_owned(),
-            content,
-            change: self.change,
-        };
-        self.views.push(view.clone());
-        view
-    }
-
-    /// The open modal of this id.
-    pub fn view(&self, id: &str) -> Option<&View> {
-        self.views.iter().find(|view| view.id == id)
-    }
-
-    /// Shows other content in an open modal.
-    pub fn update_view(&mut self, id: &str, content: Value) {
-        self.change += 1;
-        let change = self.change;
-        if let Some(view) = self.views.iter_mut().find(|view| view.id == id) {
-            view.content = content;
-            view.change = change;
-        }
-    }
-
-    /// Closes a modal.
-    pub fn close_view(&mut self, id: &str) {
-        self.change += 1;
-        self.views.retain(|view| view.id != id);
-    }
 }
 
 /// Ten capital letters and digits, as in Slack's ids.
@@ -421,17 +488,7 @@ mod tests {
     use super::*;
 
     fn message(state: &mut State, text: &str) -> Message {
-        Message {
-            ts: state.next_ts(),
-            channel: "C1".to_owned(),
-            text: text.to_owned(),
-            blocks: Vec::new(),
-            metadata: None,
-            thread_ts: None,
-            edited_ts: None,
-            only_for: None,
-            change: 0,
-        }
+        Message::new(state.next_ts(), "C1", text.to_owned())
     }
 
     #[test]
@@ -512,20 +569,44 @@ mod tests {
     }
 
     #[test]
-    fn the_last_click_of_a_user_is_kept() {
+    fn the_clicks_of_a_user_are_kept_in_their_order() {
         let mut state = State::default();
-        let click = |text: &str| {
-            Entry::Clicked(Click {
+        for text in ["👍", "👎"] {
+            state.apply(Entry::Clicked(Click {
                 channel: "C1".to_owned(),
                 ts: "1.0".to_owned(),
                 user: "U1".to_owned(),
                 text: text.to_owned(),
-            })
-        };
-        state.apply(click("👍"));
-        state.apply(click("👎"));
-        let clicks = &state.clicks[&("C1".to_owned(), "1.0".to_owned())];
-        assert_eq!(clicks.get("U1").map(String::as_str), Some("👎"));
-        assert_eq!(state.change, 2);
+                value: String::new(),
+            }));
+        }
+        let clicks = &state.clicks[&("C1".to_owned(), "1.0".to_owned())]["U1"];
+        let texts: Vec<&str> = clicks.iter().map(|click| click.text.as_str()).collect();
+        assert_eq!((texts, state.change), (vec!["👍", "👎"], 2));
+    }
+
+    #[test]
+    fn a_reaction_counts_once_a_person_until_it_is_taken_away() {
+        let mut state = State::default();
+        let posted = message(&mut state, "a");
+        let ts = posted.ts.clone();
+        state.apply(Entry::Posted(posted.clone()));
+        for (user, removed, users) in [
+            ("U1", false, json!(["U1"])),
+            ("U1", false, json!(["U1"])),
+            ("U2", false, json!(["U1", "U2"])),
+            ("U1", true, json!(["U2"])),
+            ("U2", true, Value::Null),
+        ] {
+            state.apply(Entry::Reacted {
+                channel: "C1".to_owned(),
+                ts: ts.clone(),
+                user: user.to_owned(),
+                name: "+1".to_owned(),
+                removed,
+            });
+            assert_eq!(state.shown(&posted, false)["reactions"][0]["users"], users);
+        }
+        assert!(state.shown(&posted, false).get("reactions").is_none());
     }
 }

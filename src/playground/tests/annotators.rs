@@ -62,7 +62,7 @@ async fn annotators_stop_with_the_reason_when_no_trace_is_left() {
 
 #[tokio::test]
 async fn annotators_stop_when_the_service_is_away() {
-    let running = Running::start_with(|c| c.interactions_url.set_path("/nowhere")).await;
+    let running = Running::start_with(|c| c.service_url.set_path("/nowhere/")).await;
     running.post_card().await;
     running
         .post("api/channels/answers/annotators", json!({"count": 1}))

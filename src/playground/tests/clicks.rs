@@ -45,7 +45,7 @@ async fn only_a_button_that_is_there_can_be_clicked() {
 
 #[tokio::test]
 async fn a_click_that_is_not_acknowledged_is_not_counted() {
-    let running = Running::start_with(|c| c.interactions_url.set_path("/nowhere")).await;
+    let running = Running::start_with(|c| c.service_url.set_path("/nowhere/")).await;
     let posted = running.post_card().await;
     let (status, body) = running.click(&posted.ts, "thumb_up").await;
     assert_eq!(status, StatusCode::BAD_GATEWAY);
@@ -70,7 +70,7 @@ fn an_app_has_slacks_three_seconds_unless_a_test_gives_it_more() {
 async fn a_click_that_is_acknowledged_too_late_is_not_counted() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let running = Running::start_with(|c| {
-        c.interactions_url = interactions_url(silent.local_addr().unwrap());
+        c.service_url = service_url(silent.local_addr().unwrap());
         c.slack_timing.acknowledge_within = Duration::from_millis(20);
     })
     .await;

@@ -1,6 +1,8 @@
 mod annotators;
 mod clicks;
+mod doors;
 mod page;
+mod standing;
 mod web_api;
 
 use std::net::SocketAddr;
@@ -43,8 +45,15 @@ struct Running {
     http: reqwest::Client,
     slack: crate::slack::Client,
     received: Arc<Mutex<Vec<Value>>>,
-    /// The body of the app's answers.
+    /// The body of the app's answers, and its type.
     answer: Arc<Mutex<String>>,
+    answer_kind: Arc<Mutex<&'static str>>,
+    commands: Arc<Mutex<Vec<Value>>>,
+    events: Arc<Mutex<Vec<Value>>>,
+    /// Each event's id, with the number and reason of the retry.
+    retries: Arc<Mutex<Vec<(Value, Option<String>)>>>,
+    /// How events are answered, and whether they may be sent again then.
+    event_status: Arc<Mutex<(u16, bool)>>,
 }
 
 fn config(address: SocketAddr) -> PlaygroundConfig {
@@ -59,7 +68,7 @@ fn config(address: SocketAddr) -> PlaygroundConfig {
     };
     PlaygroundConfig {
         address,
-        interactions_url: interactions_url(address),
+        service_url: service_url(address),
         places: vec![PlaceConfig {
             workspace: "default".to_owned(),
             channel: "answers".to_owned(),
@@ -95,11 +104,7 @@ impl Running {
         let playground = Playground::open(config).unwrap();
         let place = playground.places().remove(0);
         let slack = crate::slack::Client::new(&place.slack_api_url, &place.bot_token).unwrap();
-        let (received, answer) = (Arc::default(), Arc::default());
-        let app = app(&playground, Arc::clone(&received), Arc::clone(&answer));
-        let app = app.nest_service("/playground", router(playground.clone()));
-        tokio::spawn(axum::serve(listener, app).into_future());
-        Self {
+        let running = Self {
             address,
             playground,
             http: reqwest::Client::builder()
@@ -107,9 +112,17 @@ impl Running {
                 .build()
                 .unwrap(),
             slack,
-            received,
-            answer,
-        }
+            received: Arc::default(),
+            answer: Arc::default(),
+            answer_kind: Arc::default(),
+            commands: Arc::default(),
+            events: Arc::default(),
+            retries: Arc::default(),
+            event_status: Arc::new(Mutex::new((200, false))),
+        };
+        let app = app(&running).nest_service("/playground", router(running.playground.clone()));
+        tokio::spawn(axum::serve(listener, app).into_future());
+        running
     }
 
     fn url(&self, path: &str) -> String {
@@ -165,25 +178,70 @@ impl Running {
 }
 
 /// An app that takes what is signed.
-fn app(
-    playground: &Playground,
-    received: Arc<Mutex<Vec<Value>>>,
-    answer: Arc<Mutex<String>>,
-) -> Router {
-    let secret = playground.signing_secret();
-    let handle = move |headers: HeaderMap, body: Bytes| async move {
-        if !is_signed(&secret, &headers, &body) {
-            return (axum::http::StatusCode::UNAUTHORIZED, String::new());
-        }
-        let (_, payload) = url::form_urlencoded::parse(&body).next().unwrap();
-        received
-            .lock()
-            .unwrap()
-            .push(serde_json::from_str(&payload).unwrap());
-        let answer = answer.lock().unwrap().clone();
-        (axum::http::StatusCode::OK, answer)
+fn app(running: &Running) -> Router {
+    let form = |body: &[u8]| -> Value {
+        let pairs = url::form_urlencoded::parse(body).into_owned();
+        pairs.map(|(name, value)| (name, json!(value))).collect()
     };
-    Router::new().route("/slack/interactions", post(handle))
+    let (received, commands) = (Arc::clone(&running.received), Arc::clone(&running.commands));
+    let (answer, kind) = (
+        Arc::clone(&running.answer),
+        Arc::clone(&running.answer_kind),
+    );
+    let answered = move || {
+        let kind = *kind.lock().unwrap();
+        ([("content-type", kind)], answer.lock().unwrap().clone())
+    };
+    let answered_too = answered.clone();
+    let interactions = move |body: Bytes| async move {
+        let payload = form(&body)["payload"].take();
+        let payload = serde_json::from_str(payload.as_str().unwrap()).unwrap();
+        received.lock().unwrap().push(payload);
+        answered()
+    };
+    let commands = move |body: Bytes| async move {
+        commands.lock().unwrap().push(form(&body));
+        answered_too()
+    };
+    Router::new()
+        .route("/slack/interactions", post(interactions))
+        .route("/slack/commands", post(commands))
+        .route("/slack/events", events(running))
+        .layer(axum::middleware::from_fn_with_state(
+            running.playground.signing_secret(),
+            signed_only,
+        ))
+}
+
+fn events(running: &Running) -> axum::routing::MethodRouter {
+    let (events, retries) = (Arc::clone(&running.events), Arc::clone(&running.retries));
+    let status = Arc::clone(&running.event_status);
+    post(move |headers: HeaderMap, body: Bytes| async move {
+        let event: Value = serde_json::from_slice(&body).unwrap();
+        let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        let retry = header("x-slack-retry-num").zip(header("x-slack-retry-reason"));
+        let retry = retry.map(|(number, reason)| format!("{number} {reason}"));
+        (retries.lock().unwrap()).push((event["event_id"].clone(), retry));
+        let challenge = event["challenge"].as_str().unwrap_or_default().to_owned();
+        events.lock().unwrap().push(event);
+        let (status, no_retry) = *status.lock().unwrap();
+        let status = axum::http::StatusCode::from_u16(status).unwrap();
+        let no_retry = [("x-slack-no-retry", if no_retry { "1" } else { "0" })];
+        (status, no_retry, challenge)
+    })
+}
+
+async fn signed_only(
+    axum::extract::State(secret): axum::extract::State<SecretString>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
+    let is_playground = request.uri().path().starts_with("/playground");
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    assert!(is_playground || is_signed(&secret, &parts.headers, &body));
+    let request = axum::extract::Request::from_parts(parts, body.into());
+    next.run(request).await
 }
 
 fn card(trace_id: &str) -> Message {

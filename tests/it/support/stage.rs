@@ -10,7 +10,7 @@ use iofold::config::{Config, Environment};
 use iofold::domain::AnnotatorLabel;
 use iofold::playground::langfuse::{Apis, Limits, Recorded};
 use iofold::playground::slack::{RateLimits, Timing};
-use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, interactions_url, router};
+use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, router, service_url};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -116,7 +116,7 @@ impl Stage {
         let service = free_address();
         let playground = Playground::open(PlaygroundConfig {
             address: stand_ins,
-            interactions_url: interactions_url(service),
+            service_url: service_url(service),
             places: vec![PlaceConfig {
                 workspace: "default".to_owned(),
                 channel: CHANNEL.to_owned(),
@@ -130,6 +130,7 @@ impl Stage {
             slack_timing: Timing {
                 acknowledge_within: Duration::from_secs(30),
                 trigger_lives: Duration::from_secs(30),
+                event_retries: [0, 1, 2].map(Duration::from_secs),
                 ..Timing::default()
             },
             apis,
@@ -273,6 +274,86 @@ impl Stage {
             "action_id": button["action_id"], "value": button["value"],
         });
         self.post(&format!("channels/{CHANNEL}/click"), body).await
+    }
+
+    /// A click on the element of this `action_id` of a message; `value` is the button's, or the chosen option's.
+    pub async fn choose(&self, message: &Value, user: &str, action_id: &str, value: &str) -> bool {
+        let body =
+            json!({"user": user, "ts": message["ts"], "action_id": action_id, "value": value});
+        self.post(&format!("channels/{CHANNEL}/click"), body).await
+    }
+
+    /// Puts a reaction on a message, as `+1`, or takes it away.
+    pub async fn react(&self, message: &Value, user: &str, name: &str, add: bool) -> bool {
+        let body = json!({"user": user, "ts": message["ts"], "name": name, "remove": !add});
+        self.post(&format!("channels/{CHANNEL}/react"), body).await
+    }
+
+    /// Writes a message as a person, below `thread` where one is given; gives its ts.
+    pub fn say(&self, user: &str, text: &str, thread: Option<&Value>) -> String {
+        let thread_ts = thread.and_then(|message| message["ts"].as_str());
+        let slack = self.playground.slack();
+        let said = slack.say(&self.channel(), user, text, thread_ts);
+        said.expect("the channel takes it")
+    }
+
+    /// Deletes a message as a person.
+    pub async fn delete(&self, message: &Value, user: &str) -> bool {
+        let body = json!({"user": user, "ts": message["ts"]});
+        self.post(&format!("channels/{CHANNEL}/delete"), body).await
+    }
+
+    /// Gives `/iofold` with this text; gives what the service answered at once, null for nothing.
+    pub async fn command(&self, user: &str, text: &str) -> Value {
+        let slack = self.playground.slack();
+        let answer = slack.command(&self.channel(), user, text).await;
+        answer.expect("the service acknowledges")
+    }
+
+    /// A user's open modals, the one in front last.
+    pub async fn views(&self, user: &str) -> Vec<Value> {
+        let body = self.get(&format!("views?user={user}")).await;
+        body["views"].as_array().expect("a list").clone()
+    }
+
+    /// A click in a modal or on the Home, on the element of this `action_id`.
+    pub async fn click_view(&self, view: &Value, user: &str, action_id: &str, value: &str) -> bool {
+        let id = view["id"].as_str().expect("a view has an id");
+        let body = json!({"user": user, "action_id": action_id, "value": value});
+        self.post(&format!("views/{id}/click"), body).await
+    }
+
+    /// Submits a modal with these values, `{block_id: {action_id: …}}`; says whether it was taken.
+    pub async fn submit_view(&self, view: &Value, user: &str, values: Value) -> bool {
+        let id = view["id"].as_str().expect("a view has an id");
+        let body = json!({"user": user, "values": values});
+        self.post(&format!("views/{id}/submit"), body).await
+    }
+
+    /// Opens the app's Home as a user.
+    pub async fn open_home(&self, user: &str) -> bool {
+        self.post("home/open", json!({"user": user})).await
+    }
+
+    /// What a user's Home shows; null until it is published.
+    pub async fn home(&self, user: &str) -> Value {
+        self.get(&format!("home?user={user}")).await["view"].take()
+    }
+
+    /// The messages of the channel that this user alone sees, oldest first.
+    pub async fn ephemeral(&self, user: &str) -> Vec<Value> {
+        let path = format!("channels/{CHANNEL}/messages?user={user}");
+        let mut body = self.get(&path).await;
+        let Value::Array(mut messages) = body["messages"].take() else {
+            return Vec::new();
+        };
+        messages.retain(|message| message["ephemeral"] == true);
+        messages
+    }
+
+    /// The channel's id.
+    pub fn channel(&self) -> String {
+        self.playground.places().remove(0).channel
     }
 
     /// The recorded annotators label the trace of a card.
