@@ -1,5 +1,5 @@
 use super::*;
-use crate::playground::slack::APP_ID;
+use crate::playground::slack::{APP_ID, BOT_USER_ID};
 
 /// The bodies of events of this type that the app has received, newest last.
 async fn events(running: &Running, kind: &str, count: usize) -> Vec<Value> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::playground::slack::BOT_USER_ID;
 
 async fn event(running: &Running, kind: &str) -> Value {
     eventually(async || {

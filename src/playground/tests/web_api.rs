@@ -141,7 +141,7 @@ async fn refusals_are_slacks_own_words() {
             json!({"files": [{"id": "F0"}]}),
             "file_not_found",
         ),
-        ("chat.delete", json!({}), "unknown_method"),
+        ("chat.meMessage", json!({}), "unknown_method"),
     ] {
         let answer = running.call(method, &body).await;
         assert_eq!(
