@@ -26,6 +26,7 @@ mod receipts;
 mod refinement;
 mod refusals;
 mod sandbox;
+mod sdk_bolt;
 mod sdk_langfuse;
 mod sdk_slack;
 mod sessions;

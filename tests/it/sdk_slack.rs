@@ -1,4 +1,5 @@
-//! Slack's own Python client, `slack_sdk`, finds nothing wrong with the stand-in for Slack.
+//! Slack's own Python client, `slack_sdk`, finds nothing wrong with the stand-in for Slack, and the service takes what
+//! it signs.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -11,10 +12,11 @@ use iofold::playground::slack::{RateLimits, Timing};
 use iofold::playground::{PlaceConfig, Playground, PlaygroundConfig, router};
 use iofold::slack::{actions, button, context, header, preformatted, section};
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::sdk_python;
+use crate::support::stage::Stage;
+use crate::support::{Database, sdk_python};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slacks_own_client_accepts_the_stand_in_and_verifies_its_clicks() {
@@ -39,6 +41,40 @@ async fn slacks_own_client_accepts_the_stand_in_and_verifies_its_clicks() {
     let output = ended.expect("it is waited for").expect("it ends");
     let problems = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{problems}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_slack_documents_is_taken_when_its_own_client_signs_it() {
+    let stage = Stage::set(Database::Sqlite, Apis::Both, Vec::new(), &[]).await;
+    let running = stage.start().await;
+    let secret = stage.playground.signing_secret();
+    let answers = send_requests(&stage, secret.expose_secret()).await;
+    for (name, answer) in &answers {
+        assert_eq!(answer["status"], 200, "{name}: {answer}");
+    }
+    let challenge = answers["address tried"]["body"].as_str();
+    assert!(
+        challenge.is_some_and(
+            |body| body.contains("3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P")
+        )
+    );
+    assert_eq!(answers["certificate"]["body"], "");
+    for (name, answer) in send_requests(&stage, "another secret").await {
+        assert_eq!(answer["status"], 401, "{name}");
+    }
+    running.stop().await;
+}
+
+/// Each request of slack_requests.py by its name: `{status, body}` of the answer.
+async fn send_requests(stage: &Stage, secret: &str) -> Map<String, Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/slack_requests.py");
+    let mut command = Command::new(sdk_python());
+    command.arg(script).args([&stage.url(""), secret]);
+    let ended = tokio::task::spawn_blocking(move || command.output().expect("Python starts"));
+    let output = ended.await.expect("it does not panic");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).expect("it prints JSON")
 }
 
 fn start_check() -> Child {

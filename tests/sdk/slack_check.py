@@ -1,6 +1,6 @@
 """Slack's own client against the stand-in for Slack.
 
-Prints the port on which it takes interactions, then reads one line of JSON from standard input: where
+Prints the port on which it takes what Slack sends, then reads one line of JSON from standard input: where
 the stand-in is, its secrets, and message parts to check. Ends with status 0 if all holds.
 """
 
@@ -18,8 +18,10 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.signature import SignatureVerifier
+from slack_sdk.webhook import WebhookClient
 
-received = queue.Queue()
+received, commands, events = queue.Queue(), queue.Queue(), queue.Queue()
+queues = {"/slack/interactions": received, "/slack/commands": commands, "/slack/events": events}
 
 
 class App(http.server.BaseHTTPRequestHandler):
@@ -27,7 +29,7 @@ class App(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        received.put((dict(self.headers), body.decode()))
+        queues[self.path].put((dict(self.headers), body.decode()))
         self.send_response(200)
         self.end_headers()
 
@@ -146,6 +148,71 @@ def check_click(client, place, ts):
     assert submitted["type"] == "view_submission" and state["value"] == "because"
 
 
+def event_of(place, kind):
+    """The next event of this type; each that comes is Slack's by its signature."""
+    verifier = SignatureVerifier(place["signing_secret"])
+    while True:
+        headers, body = events.get(timeout=60)
+        assert verifier.is_valid_request(body, headers)
+        envelope = json.loads(body)
+        assert envelope["type"] == "event_callback" and envelope["event_id"].startswith("Ev")
+        if envelope["event"]["type"] == kind:
+            return envelope["event"]
+
+
+def check_people(client, place, ts):
+    """What people do beside clicking is told of, and what the app does about it is seen."""
+    channel = place["channel"]
+    page(place, f"channels/{channel}/react", {"ts": ts, "name": "+1"})
+    added = event_of(place, "reaction_added")
+    assert added["item"] == {"type": "message", "channel": channel, "ts": ts} and added["user"] == place["user"]
+    reactions = client.reactions_get(channel=channel, timestamp=ts)["message"]["reactions"]
+    assert reactions == [{"name": "+1", "users": [place["user"]], "count": 1}]
+    said = page(place, f"channels/{channel}/say", {"text": "because", "thread_ts": ts})
+    while (message := event_of(place, "message")).get("text") != "because":
+        pass
+    assert message["ts"] == said["ts"] and message["thread_ts"] == ts and message["channel_type"] == "channel"
+    refused(lambda: client.chat_delete(channel=channel, ts=said["ts"]), "cant_delete_message")
+    permalink = client.chat_getPermalink(channel=channel, message_ts=ts)["permalink"]
+    assert permalink.endswith(f"/archives/{channel}/p{ts.replace('.', '')}")
+
+
+def check_views(client, place):
+    page(place, f"channels/{place['channel']}/command", {"text": "label"})
+    headers, body = commands.get(timeout=60)
+    assert SignatureVerifier(place["signing_secret"]).is_valid_request(body, headers)
+    fields = {name: values[0] for name, values in urllib.parse.parse_qs(body).items()}
+    assert fields["command"] == "/iofold" and fields["text"] == "label" and fields["user_id"] == place["user"]
+    opened = client.views_open(trigger_id=fields["trigger_id"], view=place["view"])["view"]
+    updated = client.views_update(view_id=opened["id"], hash=opened["hash"], view=place["view"])["view"]
+    assert updated["id"] == opened["id"] and updated["hash"] != opened["hash"]
+    late = lambda: client.views_update(view_id=opened["id"], hash=opened["hash"], view=place["view"])
+    refused(late, "hash_conflict")
+    exchanged = lambda: client.views_push(trigger_id=fields["trigger_id"], view=place["view"])
+    refused(exchanged, "exchanged_trigger_id")
+    page(place, "home/open", {})
+    assert event_of(place, "app_home_opened")["user"] == place["user"]
+    home = {"type": "home", "blocks": place["view"]["blocks"]}
+    published = client.views_publish(user_id=place["user"], view=home)["view"]
+    assert page(place, "home")["view"]["id"] == published["id"]
+    WebhookClient(fields["response_url"]).send(text="late")
+
+
+def check_places(client, place):
+    channel = place["channel"]
+    info = client.conversations_info(channel=channel)["channel"]
+    assert info["is_member"] and not info["is_archived"]
+    assert [known["id"] for known in client.users_conversations()["channels"]] == [channel]
+    direct = client.chat_postMessage(channel=place["user"], text="psst")["channel"]
+    assert direct.startswith("D")
+    missing = refused(lambda: client.conversations_open(users=place["user"]), "missing_scope")
+    assert missing["needed"] == "im:write" and "chat:write" in missing["provided"]
+    assert client.auth_test().headers["x-oauth-scopes"] == missing["provided"]
+    gone = client.chat_postMessage(channel=channel, text="in vain")["ts"]
+    client.chat_delete(channel=channel, ts=gone)
+    refused(lambda: client.chat_delete(channel=channel, ts=gone), "message_not_found")
+
+
 def check_rate_limit(client, place):
     for _ in range(200):
         try:
@@ -174,6 +241,9 @@ def main():
     check_the_rest(client, place)
     check_refusals(client, place)
     check_click(client, place, ts)
+    check_people(client, place, ts)
+    check_views(client, place)
+    check_places(client, place)
     check_rate_limit(client, place)
 
 
