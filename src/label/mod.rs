@@ -7,9 +7,11 @@
 mod interaction;
 mod job;
 mod message;
+mod skips;
 mod store;
 
 pub use interaction::{Thumbed, give_reason, give_thumb};
 pub use job::{post_cards, refresh_cards};
 pub use message::{REASON_CALLBACK, THUMB_ACTIONS};
+pub use skips::{ask_again, not_my_area, skip, unlabelled_for};
 pub use store::{ask_by_hand, ask_for};
