@@ -11,6 +11,7 @@ create table label_acts (
     foreign key (workspace_id, trace_id) references traces (workspace_id, id),
     foreign key (workspace_id, annotator_id) references annotators (workspace_id, id)
 );
+create index label_acts_by_time on label_acts (workspace_id, annotator_id, acted_at_us);
 insert into label_acts (workspace_id, trace_id, annotator_id, acted_at_us, act)
 select workspace_id, trace_id, annotator_id, acted_at_us, label from labels;
 

@@ -1,17 +1,18 @@
 //! Clicks and submitted modals, each to its room.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::owner::{owner, refuse};
-use super::{Answer, malformed};
+use super::{Answer, malformed, thumb};
 use crate::app::App;
-use crate::domain::{AnnotatorId, TraceId, VersionId};
+use crate::domain::{AnnotatorId, VersionId};
 use crate::error::ApiError;
 use crate::jobs::Work;
-use crate::label::{self, THUMB_ACTIONS, Thumbed};
+use crate::label;
 use crate::outbox::Kind;
 use crate::report::{self, Decision};
+use crate::slack::Whisper;
 
 /// What Slack says of a click or a submitted modal, as far as it is of use here.
 #[derive(Deserialize)]
@@ -21,7 +22,10 @@ pub(super) struct Interaction {
     pub user: User,
     team: Option<Id>,
     channel: Option<Id>,
-    trigger_id: Option<String>,
+    pub trigger_id: Option<String>,
+    response_url: Option<String>,
+    #[serde(default)]
+    container: Value,
     #[serde(default)]
     pub message: Value,
     #[serde(default)]
@@ -46,17 +50,31 @@ pub(super) struct User {
 }
 
 #[derive(Deserialize)]
-struct Action {
+pub(super) struct Action {
     #[serde(default)]
-    action_id: String,
+    pub action_id: String,
+    /// Empty where the element has none.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub value: String,
     #[serde(default)]
-    value: String,
+    pub action_ts: String,
     #[serde(default)]
-    action_ts: String,
+    selected_option: Value,
+}
+
+fn or_empty<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
+}
+
+impl Action {
+    /// What was chosen in a menu; empty where it is none.
+    pub fn option(&self) -> &str {
+        self.selected_option["value"].as_str().unwrap_or_default()
+    }
 }
 
 impl User {
-    fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         let names = [&self.username, &self.name].into_iter().flatten();
         names.map(String::as_str).find(|name| !name.is_empty())
     }
@@ -75,6 +93,16 @@ impl Interaction {
 
     pub fn channel(&self) -> &str {
         self.channel.as_ref().map_or("", |channel| &channel.id)
+    }
+
+    /// Where whoever clicked is told what nobody else sees.
+    pub fn whisper(&self) -> Whisper {
+        Whisper {
+            channel: self.channel().to_owned(),
+            user: self.user.id.clone(),
+            response_url: self.response_url.clone(),
+            replaces: self.container["is_ephemeral"] == true,
+        }
     }
 }
 
@@ -97,23 +125,8 @@ pub(super) async fn handle(app: &App, payload: Value) -> Result<Answer, ApiError
 }
 
 async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::Result<()> {
-    let thumb = THUMB_ACTIONS
-        .iter()
-        .find(|(name, _)| *name == action.action_id);
-    if let Some((_, thumb)) = thumb {
-        let Some(workspace) = owner(app, interaction, Kind::Card, &action.value).await? else {
-            refuse(app, interaction);
-            return Ok(());
-        };
-        let click = Thumbed {
-            trace: TraceId::from(action.value.as_str()),
-            annotator: AnnotatorId::from(interaction.user.id.as_str()),
-            annotator_name: interaction.user.name(),
-            thumb: *thumb,
-            acted_at_us: microseconds(&action.action_ts),
-            trigger_id: interaction.trigger_id.as_deref(),
-        };
-        return label::give_thumb(app, workspace, click).await;
+    if thumb::act(app, interaction, action).await? {
+        return Ok(());
     }
     let Some(decision) = Decision::of_action(&action.action_id) else {
         return Ok(());
@@ -133,25 +146,24 @@ async fn submit(app: &App, interaction: &Interaction) -> Result<Answer, ApiError
     if view["callback_id"] != label::REASON_CALLBACK {
         return Ok(None);
     }
-    let reason = view["state"]["values"]["reason"]["reason"]["value"].as_str();
     let stored = label::give_reason(
         app,
         interaction.team(),
         &AnnotatorId::from(interaction.user.id.as_str()),
         view["private_metadata"].as_str().unwrap_or_default(),
-        reason.unwrap_or_default(),
+        &label::reason_of(view),
     )
     .await?;
     if stored {
         return Ok(Some(json!({})));
     }
-    let problem = "There is no 👎 of yours on this trace any more, so no reason was saved.";
+    let problem = "Your label on this trace is another one by now, so no reason was saved.";
     let errors = json!({"response_action": "errors", "errors": {"reason": problem}});
     Ok(Some(errors))
 }
 
 /// Slack's `action_ts`, "seconds.microseconds"; 0, older than any click, where it is something else.
-fn microseconds(timestamp: &str) -> i64 {
+pub(super) fn microseconds(timestamp: &str) -> i64 {
     let (seconds, fraction) = timestamp.split_once('.').unwrap_or((timestamp, "0"));
     let seconds: i64 = seconds.parse().unwrap_or(0);
     let padded: String = fraction.chars().chain("000000".chars()).take(6).collect();

@@ -9,6 +9,10 @@ mod event;
 mod http;
 mod interaction;
 mod owner;
+mod person;
+mod reaction;
+mod reply;
+mod thumb;
 
 use serde_json::Value;
 

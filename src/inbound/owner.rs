@@ -1,5 +1,7 @@
 //! Whose message an inbound payload is about.
 
+use serde_json::Value;
+
 use crate::app::App;
 use crate::domain::TraceId;
 use crate::outbox::{self, Kind};
@@ -7,6 +9,7 @@ use crate::slack::Posted;
 use crate::workspace::Workspace;
 
 use super::interaction::Interaction;
+use super::person::teams;
 
 /// The workspace whose message was clicked: the signature's team, and the channel where the message
 /// of this kind and subject stands. The button's value alone is never believed.
@@ -74,6 +77,20 @@ pub async fn card_at<'a>(
         let subject = outbox::subject_at(&app.db, &workspace.id, Kind::Card, place).await?;
         if let Some(trace) = subject {
             return Ok(Some((workspace, TraceId::from(trace))));
+        }
+    }
+    Ok(None)
+}
+
+/// The card that an event is about, and the team whose it is.
+pub(super) async fn card_of_event<'a, 'e>(
+    app: &'a App,
+    envelope: &'e Value,
+    place: &Posted,
+) -> anyhow::Result<Option<(&'a Workspace, TraceId, &'e str)>> {
+    for team in teams(envelope) {
+        if let Some((workspace, trace)) = card_at(app, team, place).await? {
+            return Ok(Some((workspace, trace, team)));
         }
     }
     Ok(None)

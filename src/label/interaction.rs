@@ -1,6 +1,10 @@
-use serde::{Deserialize, Serialize};
+//! What people do about a trace: it is written down, and their label follows.
 
-use super::message::{REASON_MAX, reason_modal};
+use sqlx::{Any, Transaction};
+
+use super::acts::{self, Act, Standing};
+use super::reason::{self, ReasonFor};
+use super::remarks::{self, Remark};
 use super::store;
 use crate::app::App;
 use crate::domain::{AnnotatorId, LabelUnit, Thumb, TraceId, WorkspaceId};
@@ -28,54 +32,169 @@ pub struct Thumbed<'a> {
     pub trigger_id: Option<&'a str>,
 }
 
-/// What the modal needs to find the label again.
-#[derive(Serialize, Deserialize)]
-struct ReasonFor {
-    workspace: WorkspaceId,
-    trace: TraceId,
-}
-
 /// Stores the label, then asks for a reason after a 👎. Closing that modal loses nothing.
 pub async fn give_thumb(
     app: &App,
     workspace: &Workspace,
     click: Thumbed<'_>,
+) -> anyhow::Result<Done> {
+    let annotator = Annotator::of(&click.annotator, click.annotator_name);
+    let act = (click.acted_at_us, Act::Gave(click.thumb));
+    let done = perform(app, workspace, &click.trace, &annotator, act).await?;
+    // Before anything else, for the trigger is good for three seconds only.
+    let stands = done.standing.is_made_at(click.acted_at_us);
+    if let (Thumb::Down, true, Some(trigger_id)) = (click.thumb, stands, click.trigger_id) {
+        let about = ReasonFor::of(workspace, click.trace, click.acted_at_us);
+        reason::ask(app, workspace, about, click.thumb, trigger_id.to_owned());
+    }
+    hint(app, workspace, &done).await;
+    Ok(done)
+}
+
+/// Counts a reaction to the card as a thumb; or no longer, once it is `removed`.
+pub async fn react(
+    app: &App,
+    workspace: &Workspace,
+    trace: &TraceId,
+    annotator: &Annotator<'_>,
+    (acted_at_us, thumb, removed): (i64, Thumb, bool),
 ) -> anyhow::Result<()> {
-    let session = session_of(app, workspace, &click.trace).await?;
+    let act = match removed {
+        false => Act::Reacted(thumb),
+        true => Act::Unreacted(thumb),
+    };
+    let done = perform(app, workspace, trace, annotator, (acted_at_us, act)).await?;
+    hint(app, workspace, &done).await;
+    Ok(())
+}
+
+/// Takes a person's label back, if they have one.
+pub async fn undo(
+    app: &App,
+    workspace: &Workspace,
+    trace: &TraceId,
+    annotator: &AnnotatorId,
+    acted_at_us: i64,
+) -> anyhow::Result<Done> {
+    let annotator = Annotator::of(annotator, None);
+    let act = (acted_at_us, Act::Undid);
+    let done = perform(app, workspace, trace, &annotator, act).await?;
+    hint(app, workspace, &done).await;
+    Ok(done)
+}
+
+/// Keeps a reply in a card's thread, as a comment of its author's label: at once, or as soon as they label.
+pub async fn reply(
+    app: &App,
+    workspace: &Workspace,
+    trace: &TraceId,
+    annotator: &Annotator<'_>,
+    reply: &Remark<'_>,
+) -> anyhow::Result<()> {
+    let session = session_of(app, workspace, trace).await?;
     let mut transaction = app.db.begin().await?;
-    store::insert_annotator(&mut *transaction, &workspace.id, &click.annotator).await?;
-    let counts = store::upsert_label(
-        &mut *transaction,
-        &workspace.id,
-        &click.trace,
-        &click.annotator,
-        click.thumb,
-        click.acted_at_us,
-    )
-    .await?;
-    if counts {
-        let subject = click.trace.as_str();
-        outbox::touch(&mut *transaction, &workspace.id, Kind::Card, subject).await?;
-        let name = click.annotator_name.map(|name| cut(name, NAME_MAX));
-        let said = (name.as_deref(), session.as_deref());
-        let (trace, annotator) = (&click.trace, &click.annotator);
-        store::want_score(&mut *transaction, &workspace.id, trace, annotator, said).await?;
-    }
+    let db = &mut *transaction;
+    store::insert_annotator(&mut *db, &workspace.id, annotator.id).await?;
+    remarks::upsert(db, &workspace.id, trace, annotator.id, reply).await?;
+    let said = (annotator.name(), session.as_deref());
+    let done = settle(&mut transaction, &workspace.id, trace, annotator.id, said).await?;
     transaction.commit().await?;
-    // First, for the trigger is good for three seconds only.
-    if let (Thumb::Down, true, Some(trigger_id)) = (click.thumb, counts, click.trigger_id) {
-        ask_why(app, workspace, click.trace, trigger_id.to_owned());
+    hint(app, workspace, &done).await;
+    Ok(())
+}
+
+/// A person, and their name where Slack says it.
+#[derive(Clone, Copy)]
+pub struct Annotator<'a> {
+    /// `U…`.
+    pub id: &'a AnnotatorId,
+    name: Option<&'a str>,
+}
+
+impl<'a> Annotator<'a> {
+    /// A person of this name.
+    pub fn of(id: &'a AnnotatorId, name: Option<&'a str>) -> Self {
+        Self { id, name }
     }
-    if counts {
+
+    fn name(&self) -> Option<String> {
+        self.name.map(|name| cut(name, NAME_MAX))
+    }
+}
+
+/// What became of an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The thumb before it.
+    pub before: Option<Thumb>,
+    /// What the person's acts add up to now.
+    pub standing: Standing,
+    /// Whether the label or its comment is another now.
+    changed: bool,
+}
+
+async fn perform(
+    app: &App,
+    workspace: &Workspace,
+    trace: &TraceId,
+    annotator: &Annotator<'_>,
+    act: (i64, Act),
+) -> anyhow::Result<Done> {
+    let session = session_of(app, workspace, trace).await?;
+    let mut transaction = app.db.begin().await?;
+    store::insert_annotator(&mut *transaction, &workspace.id, annotator.id).await?;
+    acts::insert(&mut *transaction, &workspace.id, trace, annotator.id, act).await?;
+    let said = (annotator.name(), session.as_deref());
+    let done = settle(&mut transaction, &workspace.id, trace, annotator.id, said).await?;
+    transaction.commit().await?;
+    Ok(done)
+}
+
+/// Brings a person's label, the card that counts it and its score in line with what they did and said.
+pub(super) async fn settle(
+    transaction: &mut Transaction<'static, Any>,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    annotator: &AnnotatorId,
+    (name, session): (Option<String>, Option<&str>),
+) -> sqlx::Result<Done> {
+    let db = &mut **transaction;
+    let before = store::label_of(&mut *db, workspace, trace, annotator).await?;
+    let standing = acts::standing(db, workspace, trace, annotator).await?;
+    let since_us = standing.of_this_mind_since_us;
+    let comment = remarks::comment(db, workspace, trace, annotator, since_us).await?;
+    match standing.label {
+        Some(given) => {
+            let comment = comment.as_deref();
+            store::upsert_label(&mut *db, workspace, trace, annotator, given, comment).await?;
+        }
+        None => store::delete_label(&mut *db, workspace, trace, annotator).await?,
+    }
+    let after = standing.label.map(|given| (given.thumb, comment));
+    let changed = before != after;
+    if changed {
+        outbox::touch(&mut *db, workspace, Kind::Card, trace.as_str()).await?;
+        let said = (name.as_deref(), session);
+        store::want_score(&mut *db, workspace, trace, annotator, said).await?;
+    }
+    Ok(Done {
+        before: before.map(|(thumb, _)| thumb),
+        standing,
+        changed,
+    })
+}
+
+/// Says where there may be work after an act.
+pub(super) async fn hint(app: &App, workspace: &Workspace, done: &Done) {
+    if done.changed {
         app.jobs.push(&workspace.id, Work::RefreshPosts).await;
         app.jobs.push(&workspace.id, Work::GenerateEval).await;
         app.jobs.push(&workspace.id, Work::ScoreTraces).await;
     }
-    Ok(())
 }
 
 /// The session that a thumb on the trace is about, where people judge sessions.
-async fn session_of(
+pub(super) async fn session_of(
     app: &App,
     workspace: &Workspace,
     trace: &TraceId,
@@ -85,59 +204,4 @@ async fn session_of(
     }
     let found = store::card_trace(&app.db, &workspace.id, trace).await?;
     Ok(found.and_then(|found| found.trace.session_id))
-}
-
-/// Opens the reason modal beside the answer to Slack, which must not wait for it.
-fn ask_why(app: &App, workspace: &Workspace, trace: TraceId, trigger_id: String) {
-    let Some(slack) = &workspace.slack else {
-        return;
-    };
-    let client = slack.client.clone();
-    let reason_for = ReasonFor {
-        workspace: workspace.id.clone(),
-        trace,
-    };
-    let metadata = serde_json::to_string(&reason_for).expect("two texts are JSON");
-    app.tasks.spawn(async move {
-        if let Err(error) = client
-            .open_view(&trigger_id, &reason_modal(&metadata))
-            .await
-        {
-            tracing::warn!(trace.id = %reason_for.trace, %error, "the reason modal did not open");
-        }
-    });
-}
-
-/// Adds a submitted reason to the annotator's own 👎 on the trace that the modal was opened for. No
-/// reason is fine, and takes nothing away.
-///
-/// `false` where there is no such 👎 in a workspace of `team`.
-pub async fn give_reason(
-    app: &App,
-    team: &str,
-    annotator: &AnnotatorId,
-    private_metadata: &str,
-    reason: &str,
-) -> anyhow::Result<bool> {
-    let Ok(reason_for) = serde_json::from_str::<ReasonFor>(private_metadata) else {
-        return Ok(false);
-    };
-    let Some(workspace) = app.workspace_of_team(&reason_for.workspace, team).await? else {
-        return Ok(false);
-    };
-    let reason = cut(reason.trim(), REASON_MAX);
-    if reason.is_empty() {
-        return Ok(true);
-    }
-    let trace = &reason_for.trace;
-    let mut transaction = app.db.begin().await?;
-    let stands =
-        store::set_comment(&mut *transaction, &workspace.id, trace, annotator, &reason).await?;
-    if stands {
-        let said = (None, None);
-        store::want_score(&mut *transaction, &workspace.id, trace, annotator, said).await?;
-    }
-    transaction.commit().await?;
-    app.jobs.push(&workspace.id, Work::ScoreTraces).await;
-    Ok(stands)
 }

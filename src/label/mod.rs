@@ -4,14 +4,28 @@
 //! overwrites another annotator's label, and never asks more than the channel's budget, but for the
 //! traces that a person names.
 
+mod acts;
 mod interaction;
 mod job;
+mod learnt;
 mod message;
+mod modal;
+mod reason;
+mod remarks;
 mod skips;
 mod store;
+mod votes;
 
-pub use interaction::{Thumbed, give_reason, give_thumb};
+pub use acts::{Given, Standing};
+pub use interaction::{Annotator, Done, Thumbed, give_thumb, react, reply, undo};
 pub use job::{post_cards, refresh_cards};
-pub use message::{REASON_CALLBACK, THUMB_ACTIONS};
+pub use message::THUMB_ACTIONS;
+pub use modal::{REASON_CALLBACK, reason_of};
+pub use reason::{ReasonFor, ask_why, give_reason};
+pub use remarks::Remark;
 pub use skips::{ask_again, not_my_area, skip, unlabelled_for};
 pub use store::{ask_by_hand, ask_for};
+pub use votes::{
+    ASK_AGAIN_ACTION, UNDO_ACTION, WHY_ACTION, asked_again, left_out, nothing_to_explain, skipped,
+    taken_back, tell_votes,
+};

@@ -1,6 +1,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
 
+use super::acts::Given;
 use super::message::Tally;
 use crate::domain::{AnnotatorId, Thumb, Trace, TraceId, WorkspaceId};
 use crate::outbox::{self, Kind};
@@ -270,7 +271,8 @@ pub async fn tally(db: &Db, workspace: &WorkspaceId, trace: &TraceId) -> sqlx::R
     Ok(tally)
 }
 
-/// Makes the annotator known.
+/// Makes the annotator known. What else a transaction does for them waits for others that do: of a row that is there,
+/// this takes the lock.
 pub async fn insert_annotator(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
@@ -278,7 +280,7 @@ pub async fn insert_annotator(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into annotators (workspace_id, id, first_seen_at_ms) values ($1, $2, $3)
-         on conflict (workspace_id, id) do nothing",
+         on conflict (workspace_id, id) do update set first_seen_at_ms = annotators.first_seen_at_ms",
     )
     .bind(workspace.as_str())
     .bind(annotator.as_str())
@@ -288,61 +290,123 @@ pub async fn insert_annotator(
     .map(drop)
 }
 
-/// Records a person's thumb: of several on one trace the last pressed wins, in whatever order they
-/// arrive; of two pressed at the same microsecond, the later to arrive. Says whether it counts.
-///
-/// A changed thumb keeps its first `labelled_at_ms`, and loses a reason that spoke for the other one.
+/// A person's label as its row has it: the thumb and the comment.
+pub async fn label_of(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    annotator: &AnnotatorId,
+) -> sqlx::Result<Option<(Thumb, Option<String>)>> {
+    let row = sqlx::query(
+        "select label, comment from labels
+         where workspace_id = $1 and trace_id = $2 and annotator_id = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .bind(annotator.as_str())
+    .fetch_optional(db)
+    .await?;
+    let read = |row: AnyRow| {
+        let thumb = Thumb::parse(row.try_get("label")?).expect("the schema knows no other thumb");
+        Ok((thumb, row.try_get("comment")?))
+    };
+    row.map(read).transpose()
+}
+
+/// Writes a person's label as it stands. A changed one keeps its first `labelled_at_ms`.
 pub async fn upsert_label(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     trace: &TraceId,
     annotator: &AnnotatorId,
-    thumb: Thumb,
-    acted_at_us: i64,
-) -> sqlx::Result<bool> {
-    let changed = sqlx::query(
-        "insert into labels (workspace_id, trace_id, annotator_id, label, acted_at_us, labelled_at_ms)
-         values ($1, $2, $3, $4, $5, $6)
+    given: Given,
+    comment: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into labels (workspace_id, trace_id, annotator_id, label, comment, acted_at_us, labelled_at_ms)
+         values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (workspace_id, trace_id, annotator_id) do update
-         set comment = case when labels.label = excluded.label then labels.comment end,
-             label = excluded.label, acted_at_us = excluded.acted_at_us
-         where labels.acted_at_us <= excluded.acted_at_us",
+         set label = excluded.label, comment = excluded.comment, acted_at_us = excluded.acted_at_us",
     )
     .bind(workspace.as_str())
     .bind(trace.as_str())
     .bind(annotator.as_str())
-    .bind(thumb.as_str())
-    .bind(acted_at_us)
+    .bind(given.thumb.as_str())
+    .bind(comment)
+    .bind(given.acted_at_us)
     .bind(now_ms())
     .execute(db)
-    .await?;
-    Ok(changed.rows_affected() == 1)
+    .await
+    .map(drop)
 }
 
-/// Adds the reason to a 👎 that stands; says whether one does. A thumb that changed while the modal was
-/// open is not the one that the reason speaks for.
-pub async fn set_comment(
+/// A label that was taken back is no label any more; what evals have seen of it stays recorded elsewhere.
+pub async fn delete_label(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
     trace: &TraceId,
     annotator: &AnnotatorId,
-    comment: &str,
-) -> sqlx::Result<bool> {
-    let changed = sqlx::query(
-        "update labels set comment = $1
-         where workspace_id = $2 and trace_id = $3 and annotator_id = $4 and label = 'down'",
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from labels where workspace_id = $1 and trace_id = $2 and annotator_id = $3",
     )
-    .bind(comment)
     .bind(workspace.as_str())
     .bind(trace.as_str())
     .bind(annotator.as_str())
     .execute(db)
-    .await?;
-    Ok(changed.rows_affected() == 1)
+    .await
+    .map(drop)
 }
 
-/// Has a person's label written to Langfuse as it stands, as a score; in the transaction that changes it. The name
-/// and the session are the person's and the label's, where they are known; of one label the session never changes.
+/// Who voted on a trace, the first first: id, name where it is known, thumb.
+pub async fn votes(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+) -> sqlx::Result<Vec<(AnnotatorId, Option<String>, Thumb)>> {
+    let rows = sqlx::query(
+        "select labels.annotator_id, annotator_name, label from labels
+         left join human_scores on human_scores.workspace_id = labels.workspace_id
+          and human_scores.trace_id = labels.trace_id
+          and human_scores.annotator_id = labels.annotator_id
+         where labels.workspace_id = $1 and labels.trace_id = $2
+         order by labelled_at_ms, labels.annotator_id",
+    )
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    let read = |row: &AnyRow| {
+        let annotator: String = row.try_get("annotator_id")?;
+        let thumb = Thumb::parse(row.try_get("label")?).expect("the schema knows no other thumb");
+        Ok((annotator.into(), row.try_get("annotator_name")?, thumb))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// What people said with a thumb of this kind, the newest first, so many at most.
+pub async fn comments(
+    db: &Db,
+    workspace: &WorkspaceId,
+    thumb: Thumb,
+    limit: i64,
+) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(
+        "select comment from labels
+         where workspace_id = $1 and label = $2 and comment is not null
+         order by acted_at_us desc, trace_id, annotator_id limit $3",
+    )
+    .bind(workspace.as_str())
+    .bind(thumb.as_str())
+    .bind(limit)
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(|row| row.try_get("comment")).collect()
+}
+
+/// Has a person's label written to Langfuse as it stands, as a score, or the score deleted where there is no label any
+/// more; in the transaction that changes it. The name and the session are the person's and the label's, where they are
+/// known; of one label the session never changes.
 pub async fn want_score(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,

@@ -324,6 +324,14 @@ impl Client {
         self.answer(what, resource, Method::PATCH, request).await
     }
 
+    pub(super) async fn delete(&self, what: &'static str, path: &[&str]) -> Result<()> {
+        let request = self.request_to(Method::DELETE, path);
+        let resource = Resource::of_path(path[0]);
+        // As of a reading request: where others are answered, it is this one that is not allowed.
+        let answered = self.answer(what, resource, Method::GET, request).await;
+        answered.map(|_: Value| ())
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.request_to(method, &path.split('/').collect::<Vec<_>>())
     }

@@ -77,6 +77,17 @@ impl Client {
         })
     }
 
+    /// Deletes a score; one that is not there is as good as deleted.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where Langfuse will never delete this one, and others where it deletes none.
+    pub async fn delete_score(&self, id: &str) -> Result<(), Error> {
+        match self.delete("delete a score", &["scores", id]).await {
+            Err(Error::Refused { status: 404, .. }) => Ok(()),
+            ended => ended,
+        }
+    }
+
     /// Writes scores in one request, which is counted apart from others; gives what became of each. An event
     /// of which Langfuse says nothing has failed.
     ///

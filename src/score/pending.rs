@@ -44,6 +44,11 @@ pub enum Says {
         thumb: Thumb,
         comment: Option<String>,
     },
+    /// A person who took their label back: there is to be no score.
+    Withdrawn {
+        annotator: AnnotatorId,
+        session: Option<String>,
+    },
 }
 
 /// Verdicts, whatever became of their version, but those of traces that were deleted at their source, or that Langfuse
@@ -65,12 +70,12 @@ const VERDICTS: &str = "
       and next_try_at_ms <= $2 and verdict in ('pass', 'fail')
     order by next_try_at_ms, wanted_at_ms desc limit $3";
 
-/// Labels, but those of traces that were deleted at their source, or that Langfuse does not have.
+/// Labels, given and taken back, but those of traces that were deleted at their source, or that Langfuse does not have.
 const LABELS: &str = "
     select human_scores.trace_id, revision, failures, wanted_at_ms, next_try_at_ms,
            human_scores.annotator_id, annotator_name, session_id, label, comment, channel_id, ts
     from human_scores
-    join labels on labels.workspace_id = human_scores.workspace_id
+    left join labels on labels.workspace_id = human_scores.workspace_id
      and labels.trace_id = human_scores.trace_id
      and labels.annotator_id = human_scores.annotator_id
     join traces on traces.workspace_id = human_scores.workspace_id
@@ -135,11 +140,15 @@ fn verdict_of(row: &AnyRow) -> anyhow::Result<Says> {
 }
 
 fn label_of(row: &AnyRow) -> anyhow::Result<Says> {
-    let word: String = row.try_get("label")?;
+    let annotator = row.try_get::<String, _>("annotator_id")?.into();
+    let session = row.try_get("session_id")?;
+    let Some(word) = row.try_get::<Option<String>, _>("label")? else {
+        return Ok(Says::Withdrawn { annotator, session });
+    };
     Ok(Says::Label {
-        annotator: row.try_get::<String, _>("annotator_id")?.into(),
+        annotator,
         name: row.try_get("annotator_name")?,
-        session: row.try_get("session_id")?,
+        session,
         thumb: Thumb::parse(&word).ok_or_else(|| anyhow::anyhow!("an unknown label {word}"))?,
         comment: row.try_get("comment")?,
     })
@@ -152,8 +161,16 @@ impl Pending {
             Says::Verdict { score_id, .. } => score_id.clone(),
             Says::Label {
                 annotator, session, ..
-            } => label_id(workspace, &self.trace, annotator, session.as_deref()),
+            }
+            | Says::Withdrawn { annotator, session } => {
+                label_id(workspace, &self.trace, annotator, session.as_deref())
+            }
         }
+    }
+
+    /// Whether the score is to be deleted.
+    pub fn is_withdrawn(&self) -> bool {
+        matches!(self.says, Says::Withdrawn { .. })
     }
 
     /// Langfuse has the score as it was then. If it has changed since, it is written once more: an earlier request
@@ -202,7 +219,7 @@ impl Pending {
     fn update(&self, change: &str) -> String {
         let (table, key) = match self.says {
             Says::Verdict { .. } => ("scores", "version_id"),
-            Says::Label { .. } => ("human_scores", "annotator_id"),
+            Says::Label { .. } | Says::Withdrawn { .. } => ("human_scores", "annotator_id"),
         };
         format!(
             "update {table} set {change} where workspace_id = $1 and trace_id = $2 and {key} = $3"
@@ -217,7 +234,7 @@ impl Pending {
     ) -> sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments> {
         let key = match &self.says {
             Says::Verdict { version, .. } => version.as_str(),
-            Says::Label { annotator, .. } => annotator.as_str(),
+            Says::Label { annotator, .. } | Says::Withdrawn { annotator, .. } => annotator.as_str(),
         };
         sqlx::query(AssertSqlSafe(statement.to_owned()))
             .bind(workspace.as_str())

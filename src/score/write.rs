@@ -83,7 +83,9 @@ impl Writer<'_> {
         if waiting.is_empty() {
             return Ok(Wrote::All);
         }
-        let round = self.round(waiting, &is_stopping).await?;
+        let (withdrawn, given) = waiting.into_iter().partition(Pending::is_withdrawn);
+        let mut round = self.round(given, &is_stopping).await?;
+        self.deletions(withdrawn, &mut round, &is_stopping).await?;
         Ok(match self.settle(round).await? {
             true => Wrote::Some,
             false => Wrote::None,
@@ -122,7 +124,9 @@ impl Writer<'_> {
     async fn outgoing(&self, waiting: Vec<Pending>) -> Result<Vec<Outgoing>, Error> {
         let mut outgoing = Vec::new();
         for pending in waiting {
-            let (mut score, kind) = self.score_of(&pending);
+            let Some((mut score, kind)) = self.score_of(&pending) else {
+                continue;
+            };
             score.config_id = self.langfuse.score_config(&score.name, kind).await?;
             // A row that was deleted with its trace begins its revisions anew, at another time.
             let (revision, wanted) = (pending.revision, pending.wanted_at_ms);
@@ -200,6 +204,40 @@ impl Writer<'_> {
         Ok(round)
     }
 
+    /// Deletes the scores of labels that were taken back; after the others, which they must not hold up.
+    async fn deletions(
+        &self,
+        withdrawn: Vec<Pending>,
+        round: &mut Round,
+        is_stopping: &impl Fn() -> bool,
+    ) -> anyhow::Result<()> {
+        let client = self.langfuse.client.at(Priority::Scores);
+        let mut in_a_row = match round.written {
+            0 => round.failed.len() + usize::from(self.langfuse.writing.trouble().is_some()),
+            _ => 0,
+        };
+        for pending in withdrawn.into_iter().take(SINGLES_AT_ONCE) {
+            if is_stopping() || round.ended_by.is_some() || in_a_row >= FAILURES_IN_A_ROW {
+                break;
+            }
+            match client.delete_score(&pending.score_id(self.workspace)).await {
+                Ok(()) => {
+                    round.written += 1;
+                    in_a_row = 0;
+                    let now_ms = self.now_ms();
+                    pending.written(self.db, self.workspace, now_ms).await?;
+                }
+                Err(error @ Error::Unavailable { .. }) => {
+                    round.failed.push((pending, error));
+                    in_a_row += 1;
+                }
+                Err(error) if !error.concerns_this_request_only() => round.ended_by = Some(error),
+                Err(error) => self.give_up(&pending, &error.to_string()).await?,
+            }
+        }
+        Ok(())
+    }
+
     /// Records that a score is written, or that Langfuse will never take it. One whose config is not what it was is
     /// still pending.
     async fn end(
@@ -272,7 +310,8 @@ impl Writer<'_> {
         }
     }
 
-    fn score_of(&self, pending: &Pending) -> (Score, ScoreType) {
+    /// `None` where there is to be none.
+    fn score_of(&self, pending: &Pending) -> Option<(Score, ScoreType)> {
         let trace = Subject::Trace(pending.trace.to_string());
         let of = |subject, name: &str, value, comment: Option<&str>, metadata| Score {
             id: pending.score_id(self.workspace),
@@ -298,7 +337,7 @@ impl Writer<'_> {
                 let metadata = with(metadata, &[("slack", slack)]);
                 let value = ScoreValue::Boolean(*verdict == Verdict::Pass);
                 let score = of(trace, eval_name, value, Some(reason), metadata);
-                (score, ScoreType::Boolean)
+                Some((score, ScoreType::Boolean))
             }
             Says::Label {
                 annotator,
@@ -317,11 +356,10 @@ impl Writer<'_> {
                 let subject = session.clone().map_or(trace, Subject::Session);
                 let value = ScoreValue::Categorical(thumb.as_str().to_owned());
                 let metadata = with(metadata, &more);
-                (
-                    of(subject, HUMAN, value, comment.as_deref(), metadata),
-                    HUMAN_TYPE,
-                )
+                let score = of(subject, HUMAN, value, comment.as_deref(), metadata);
+                Some((score, HUMAN_TYPE))
             }
+            Says::Withdrawn { .. } => None,
         }
     }
 

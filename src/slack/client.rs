@@ -10,9 +10,13 @@ use slack_morphism::prelude::*;
 use url::Url;
 
 use super::Message;
+use super::people::People;
+use crate::http::client_builder;
 
 /// A call that takes longer is given up; whether it took effect is then unknown.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// An answer to a click that takes longer is given up.
+const RESPOND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where Slack asks for a longer wait, the connection rests instead of the call.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How many times a call waits and is tried again.
@@ -27,6 +31,9 @@ const HISTORY_PAGE: u32 = 200;
 pub struct Client {
     inner: Arc<SlackHyperClient>,
     token: SlackApiToken,
+    people: Arc<People>,
+    /// For answers to clicks, which have addresses of their own.
+    http: reqwest::Client,
 }
 
 type Connector = SlackClientHyperConnector<
@@ -200,7 +207,13 @@ impl Client {
         Ok(Self {
             inner: Arc::new(SlackClient::new(connector)),
             token: SlackApiToken::new(token.expose_secret().to_owned().into()),
+            people: Arc::default(),
+            http: client_builder().timeout(RESPOND_TIMEOUT).build()?,
         })
+    }
+
+    pub(super) fn people(&self) -> &People {
+        &self.people
     }
 
     /// `auth.test`: whose token this is.
@@ -237,6 +250,27 @@ impl Client {
         let request = json!({"channel": channel, "user": user, "text": text});
         let _: Value = self.post("chat.postEphemeral", &request).await?;
         Ok(())
+    }
+
+    /// `chat.postEphemeral` with blocks.
+    pub async fn whisper(&self, channel: &str, user: &str, message: &Message) -> Result<()> {
+        let mut request = to_request(message, channel);
+        request["user"] = json!(user);
+        let _: Value = self.post("chat.postEphemeral", &request).await?;
+        Ok(())
+    }
+
+    /// Answers a click at the `response_url` that came with it.
+    pub async fn respond(&self, response_url: &str, answer: &Value) -> Result<()> {
+        let method = "response_url";
+        let unknown = |problem: String| Error::Unknown { method, problem };
+        let sent = self.http.post(response_url).json(answer).send().await;
+        // Without the address, which lets anybody answer.
+        let answer = sent.map_err(|error| unknown(error.without_url().to_string()))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(unknown(format!("status {}", status.as_u16()))),
+        }
     }
 
     /// `views.open`: a modal, within 3 s of the click that gave `trigger_id`.
@@ -292,24 +326,22 @@ impl Client {
     ) -> Result<HistoryPage> {
         let limit = HISTORY_PAGE.to_string();
         let mut parameters = vec![
-            ("channel", Some(channel)),
-            ("oldest", Some(oldest)),
-            ("limit", Some(limit.as_str())),
-            ("include_all_metadata", Some("true")),
+            ("channel", channel),
+            ("oldest", oldest),
+            ("limit", limit.as_str()),
+            ("include_all_metadata", "true"),
         ];
         if !cursor.is_empty() {
-            parameters.push(("cursor", Some(cursor)));
+            parameters.push(("cursor", cursor));
         }
         let method = match thread_ts {
             None => "conversations.history",
             Some(ts) => {
-                parameters.push(("ts", Some(ts)));
+                parameters.push(("ts", ts));
                 "conversations.replies"
             }
         };
-        let session = self.inner.open_session(&self.token);
-        let api = &session.http_session_api;
-        answered(method, || api.http_get(method, &parameters, None)).await
+        self.get(method, &parameters).await
     }
 
     /// Uploads a picture that stays private until a message shows it; gives its file id.
@@ -334,6 +366,20 @@ impl Client {
         })
         .await?;
         Ok(place.file_id.to_string())
+    }
+
+    pub(super) async fn get<T: DeserializeOwned + Send>(
+        &self,
+        method: &'static str,
+        parameters: &[(&'static str, &str)],
+    ) -> Result<T> {
+        let parameters: Vec<_> = parameters
+            .iter()
+            .map(|(key, value)| (*key, Some(*value)))
+            .collect();
+        let session = self.inner.open_session(&self.token);
+        let api = &session.http_session_api;
+        answered(method, || api.http_get(method, &parameters, None)).await
     }
 
     async fn post<T: DeserializeOwned + Send>(

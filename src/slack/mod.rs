@@ -2,10 +2,14 @@
 
 mod client;
 mod message;
+mod people;
 #[cfg(test)]
 pub mod scripted;
 mod signature;
+mod whisper;
 
 pub use client::{Client, Error, Identity, Posted};
 pub use message::*;
+pub use people::Person;
 pub use signature::is_signed;
+pub use whisper::Whisper;

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -38,6 +38,7 @@ type Answer = Result<Json<Value>, Refusal>;
 pub fn router() -> Router<Langfuse> {
     Router::new()
         .route("/scores", post(create))
+        .route("/scores/{id}", delete(remove))
         .route("/v2/scores", get(list_v2))
         .route("/v2/scores/{id}", get(read))
         .route("/v3/scores", get(list_v3))
@@ -53,6 +54,17 @@ async fn create(
 ) -> Answer {
     let id = put_score(&mut langfuse.locked(), &project.0, &json_of(&body)?)?;
     Ok(Json(json!({ "id": id })))
+}
+
+async fn remove(
+    State(langfuse): State<Langfuse>,
+    Extension(project): Extension<ProjectId>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let mut state = langfuse.locked();
+    by_id(&state.own_project(&project.0).scores, &id, "Score").map(drop)?;
+    state.delete_score(&project.0, &id);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A batch: each event is taken or refused for itself, and the answer is 207.

@@ -129,6 +129,10 @@ impl State {
         self.record(json!({"score": {"project": project_id, "score": score}}));
     }
 
+    pub fn delete_score(&mut self, project_id: &str, score_id: &str) {
+        self.record(json!({"score_deletion": {"project": project_id, "id": score_id}}));
+    }
+
     pub fn put_config(&mut self, project_id: &str, config: &Value) {
         self.record(json!({"config": {"project": project_id, "config": config}}));
     }
@@ -170,6 +174,7 @@ impl State {
             "deletion" => project
                 .traces
                 .retain(|trace| body["trace"] != trace.id.as_str()),
+            "score_deletion" => project.scores.retain(|score| score["id"] != body["id"]),
             "score" => replace_by_id(&mut project.scores, &body["score"]),
             "evaluator" => replace_by_id(&mut project.evaluators, &body["evaluator"]),
             "config" => replace_by_id(&mut project.configs, &body["config"]),
