@@ -165,6 +165,40 @@ impl World {
     }
 }
 
+#[tokio::test]
+async fn a_label_that_was_taken_back_holds_up_no_other_and_a_missing_score_is_as_good_as_deleted() {
+    let world = World::of(Plan::Hobby).await;
+    for trace in ["a", "b", "c"] {
+        world.trace(trace).await;
+        world.label(trace, "U1", "up").await;
+    }
+    assert!(world.write().await);
+    assert_eq!(world.scores().len(), 3);
+    // Of c, a score that nobody has written is to be deleted, too.
+    world
+        .change("delete from human_scores where trace_id = 'c'")
+        .await;
+    let taken_back = "delete from labels where trace_id <> 'b';
+        insert into human_scores (workspace_id, trace_id, annotator_id, session_id, wanted_at_ms)
+        values ('w', 'c', 'U1', 'elsewhere', 0);
+        update human_scores set revision = revision + 1, written_at_ms = null";
+    world.change(taken_back).await;
+    world.fail(answering(503));
+    assert!(!world.write().await);
+    assert_eq!((world.scores().len(), world.left().await), (3, (3, 0)));
+    world.fail(Faults::default());
+    world.later(600).await;
+    assert!(world.write().await);
+    let left: Vec<String> = world.scores().into_keys().collect();
+    assert_eq!(
+        (left, world.left().await),
+        (vec!["b".to_owned(), "c".to_owned()], (0, 0))
+    );
+    world.label("a", "U1", "down").await;
+    assert!(world.write().await);
+    assert_eq!(world.scores()["a"][0]["stringValue"], "down");
+}
+
 fn trace_row(id: &str) -> String {
     format!(
         "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,

@@ -3,9 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, Mac};
+use iofold::playground::slack::{BOT_USER_ID, TEAM_ID};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::stage::{Stage, WEBHOOK_SECRET};
 
@@ -86,4 +87,49 @@ pub fn click(
             "value": button["value"], "action_ts": action_ts,
         }],
     })
+}
+
+/// The same for a choice in the card's overflow menu.
+pub fn choice(
+    team: &str,
+    channel: &str,
+    card: &Value,
+    user: &str,
+    option: &str,
+    action_ts: &str,
+) -> Value {
+    let mut payload = click(team, channel, card, user, &json!({}), action_ts);
+    payload["actions"] = json!([{
+        "type": "overflow", "block_id": "thumbs", "action_id": "card_menu", "action_ts": action_ts,
+        "selected_option": {"value": option, "text": {"type": "plain_text", "text": option}},
+    }]);
+    payload
+}
+
+/// A reaction to a card at `event_ts`, added or removed.
+pub fn reaction(
+    channel: &str,
+    card: &Value,
+    user: &str,
+    (name, added): (&str, bool),
+    event_ts: &str,
+) -> Value {
+    json!({
+        "type": if added { "reaction_added" } else { "reaction_removed" },
+        "user": user, "reaction": name, "item_user": BOT_USER_ID, "event_ts": event_ts,
+        "item": {"type": "message", "channel": channel, "ts": card["ts"]},
+    })
+}
+
+/// Sends an event of the stage's team; gives the status.
+pub async fn event(stage: &Stage, event: &Value) -> u16 {
+    let envelope = json!({
+        "type": "event_callback", "team_id": TEAM_ID, "event": event,
+        "event_id": format!("Ev{}", hex::encode(Sha256::digest(event.to_string()))),
+        "authorizations": [{"team_id": TEAM_ID, "user_id": BOT_USER_ID, "is_bot": true}],
+    });
+    let (body, url) = (envelope.to_string(), stage.url("/slack/events"));
+    interaction_body(stage, &url, now(), body.as_bytes())
+        .await
+        .0
 }
