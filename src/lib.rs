@@ -22,7 +22,7 @@
 //! status codes, [`auth`] knows the keys of those who send traces, [`body`] bounds what is sent to us, [`http`] makes our clients, [`bearer`] checks
 //! tokens, [`callouts`] takes what people ask for in Langfuse's menu, [`code_evals`] runs Langfuse's code evaluators,
 //! [`inbound`] sends what comes from Slack to its rooms, [`health`] and [`overview`]
-//! answer `/healthz`, `/readyz` and `/`, [`playground`] stands in for Slack and Langfuse, and [`cli`]
+//! answer `/healthz`, `/readyz` and `/`, [`standing`] says how a workspace stands, [`playground`] stands in for Slack and Langfuse, and [`cli`]
 //! is the command line.
 
 pub mod app;
@@ -55,6 +55,7 @@ pub mod sandbox;
 pub mod score;
 pub mod slack;
 pub mod sources;
+pub mod standing;
 pub mod stats;
 pub mod store;
 pub mod workspace;

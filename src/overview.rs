@@ -6,23 +6,15 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::DateTime;
-use sqlx::Row;
 
 use crate::app::App;
-use crate::domain::{WorkspaceId, escape_markup};
+use crate::domain::escape_markup;
 use crate::error::ApiError;
 use crate::ingest::backfill::{self, Progress};
+use crate::report::Summary;
 use crate::score::{self, Backlog};
+use crate::standing::standing;
 use crate::workspace::Workspace;
-
-/// The funnel of a workspace, in rows.
-const COUNTS: &str = "
-    select (select count(*) from traces where workspace_id = $1) as traces,
-           (select count(*) from posts where workspace_id = $1 and kind = 'card'
-                                         and posted_at_ms is not null) as cards,
-           (select count(distinct trace_id) from labels where workspace_id = $1) as labelled,
-           (select count(*) from eval_versions where workspace_id = $1) as versions,
-           (select count(*) from scores where workspace_id = $1) as scored";
 
 /// The overview; where nothing is configured, the playground instead.
 pub async fn page(State(app): State<App>) -> Result<Response, ApiError> {
@@ -74,31 +66,32 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
     }
     text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
     text += "<table>";
-    for (name, count) in counts(app, &workspace.id).await? {
+    let standing = standing(app, workspace).await?;
+    for (name, count) in &standing.funnel {
         let _ = write!(text, "<tr><th>{name}</th><td>{count}</td></tr>");
     }
     text += "</table>";
+    text += &list("What needs a person", standing.needs());
+    text += &list("Evals", standing.evals.iter().map(eval));
     for stretch in backfill::stretches(&app.db, &workspace.id).await? {
         text += &format!("<p>{}</p>", backfilled(&stretch));
     }
     Ok(text)
 }
 
-async fn counts(app: &App, workspace: &WorkspaceId) -> sqlx::Result<Vec<(&'static str, i64)>> {
-    let row = sqlx::query(COUNTS)
-        .bind(workspace.as_str())
-        .fetch_one(app.db.pool())
-        .await?;
-    [
-        ("Traces", "traces"),
-        ("Asked about", "cards"),
-        ("Labelled", "labelled"),
-        ("Eval versions", "versions"),
-        ("Scored", "scored"),
-    ]
-    .into_iter()
-    .map(|(name, column)| Ok((name, row.try_get(column)?)))
-    .collect()
+/// A heading and its lines; nothing where there are none.
+fn list(heading: &str, lines: impl IntoIterator<Item = String>) -> String {
+    let item = |line: String| format!("<li>{}</li>", escape_markup(&line));
+    let items: String = lines.into_iter().map(item).collect();
+    match items.is_empty() {
+        true => items,
+        false => format!("<h3>{heading}</h3><ul>{items}</ul>"),
+    }
+}
+
+fn eval(eval: &Summary) -> String {
+    let agreement = eval.agreement.as_deref().unwrap_or("no figures yet");
+    format!("{} ({}): {agreement}", eval.name(), eval.state())
 }
 
 /// How far the reading of old traces is.

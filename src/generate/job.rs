@@ -3,16 +3,17 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::choose::{Order, Which, make};
 use super::offer::Made;
-use super::rules::MIN_OF_EACH_CLASS;
+use super::progress::{Progress, progress};
 use super::store::{self, NewVersion};
 use super::turn::Turn;
+use super::wish;
 use super::written::Effort;
 use crate::app::App;
-use crate::domain::{Class, EvalId, LabelUnit, LabelledTrace, Trace, VersionId, WorkspaceId};
+use crate::domain::{EvalId, LabelUnit, LabelledTrace, Trace, VersionId, WorkspaceId};
 use crate::jobs::Work;
 use crate::llm::{Usage, Writer};
 use crate::run;
-use crate::store::{all_labels, labelled_sessions, labelled_traces, now_ms, with_session};
+use crate::store::{labelled_sessions, labelled_traces, now_ms, with_session};
 use crate::workspace::Workspace;
 
 /// The eval that a workspace's thumbs become; also the name of its score in Langfuse.
@@ -46,24 +47,36 @@ pub async fn generate_eval(app: &App, workspace: &Workspace) -> anyhow::Result<(
 }
 
 /// The number of labelled traces, if that is enough for an attempt: at first by the setting, then at
-/// each half more.
+/// each half more; or at any number, if a person asked.
 async fn due(app: &App, workspace: &WorkspaceId, eval: &EvalId) -> anyhow::Result<Option<i64>> {
-    let labels = all_labels(&app.db, workspace).await?;
-    let classes: Vec<_> = labels.iter().filter_map(|labels| labels.class()).collect();
-    let fails = classes
-        .iter()
-        .filter(|class| **class == Class::Fail)
-        .count();
-    let last = store::last_label_count(app.db.pool(), workspace, eval).await?;
-    let needed = next_attempt_at(last, app.settings.labels_to_generate);
-    let enough = labels.len() as i64 >= needed
-        && fails >= MIN_OF_EACH_CLASS
-        && classes.len() - fails >= MIN_OF_EACH_CLASS;
-    Ok(enough.then_some(labels.len() as i64))
+    let progress = progress(app, workspace, eval).await?;
+    let is_due = progress.is_enough()
+        || (progress.allows_one_by_hand() && wish::is_wanted(app.db.pool(), workspace).await?);
+    Ok(is_due.then_some(progress.labelled))
 }
 
-fn next_attempt_at(last: Option<i64>, first: usize) -> i64 {
+/// The number of labelled traces at which the next attempt comes by itself.
+pub(super) fn next_attempt_at(last: Option<i64>, first: usize) -> i64 {
     last.map_or(first as i64, attempt_after)
+}
+
+/// What came of asking for an eval by hand.
+pub enum Asked {
+    /// It is being made; the channel hears of it.
+    Begun,
+    /// Labels are lacking, or nothing has changed since the last attempt.
+    Lacking(Progress),
+}
+
+/// Has an eval made from the labels there are, if they allow for one.
+pub async fn ask_for_eval(app: &App, workspace: &WorkspaceId, by: &str) -> anyhow::Result<Asked> {
+    let progress = progress(app, workspace, &EvalId::from(EVAL_NAME)).await?;
+    if !progress.allows_one_by_hand() {
+        return Ok(Asked::Lacking(progress));
+    }
+    wish::want(&app.db, workspace, by).await?;
+    app.jobs.push(workspace, Work::GenerateEval).await;
+    Ok(Asked::Begun)
 }
 
 /// The number of labelled traces at which the attempt after one at `last` is made: half as many more.
@@ -174,9 +187,14 @@ async fn record(
     let mut transaction = app.db.begin().await?;
     store::lock_eval(&mut *transaction, workspace, eval).await?;
     let last = store::last_label_count(&mut *transaction, workspace, eval).await?;
-    if learnt.label_count < next_attempt_at(last, app.settings.labels_to_generate) {
+    let needed = match wish::is_wanted(&mut *transaction, workspace).await? {
+        true => last.map_or(0, |last| last + 1),
+        false => next_attempt_at(last, app.settings.labels_to_generate),
+    };
+    if learnt.label_count < needed {
         return Ok(());
     }
+    wish::answer(&mut *transaction, workspace).await?;
     learnt.made = store::unless_discarded(&mut *transaction, workspace, eval, learnt.made).await?;
     let attempt = attempt(eval, &learnt);
     store::insert_generation(&mut *transaction, workspace, &attempt).await?;

@@ -8,17 +8,20 @@ mod contest;
 mod folds;
 mod job;
 mod offer;
+mod progress;
 mod refine;
 mod rules;
 mod split;
 mod store;
 mod submit;
 mod turn;
+mod wish;
 pub mod written;
 
 pub use choose::{Order, Which, make};
-pub use job::{EVAL_NAME, attempt_after, generate_eval};
+pub use job::{Asked, EVAL_NAME, ask_for_eval, attempt_after, generate_eval};
 pub use offer::{Comparison, Descent, Gain, Made, Maker, Making, NotYet, Offer, Over, Versus};
+pub use progress::{Progress, progress};
 pub use refine::{refine, refine_evals};
 pub use rules::{
     CrossValidated, CrossValidation, Generation, InducedEval, MIN_OF_EACH_CLASS, Predicate,

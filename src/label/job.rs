@@ -1,7 +1,8 @@
 use sha2::{Digest, Sha256};
 
 use super::message::{CardView, card};
-use super::store::{self, Stratum};
+use super::pace::{Pace, pace};
+use super::store::{self, HOUR_MS, Stratum};
 use crate::app::App;
 use crate::domain::{LabelUnit, TraceId, WorkspaceId};
 use crate::outbox::{self, Kind};
@@ -9,7 +10,6 @@ use crate::slack::Message;
 use crate::store::now_ms;
 use crate::workspace::{SlackConnection, Workspace};
 
-const HOUR_MS: i64 = 3_600_000;
 /// Once an eval exists, one trace in four is asked about, drawn at random.
 const SAMPLE_PROBABILITY: f64 = 0.25;
 
@@ -20,11 +20,15 @@ const DRAWN_AT_ONCE: i64 = 1_000;
 const NAMED_AT_ONCE: i64 = 100;
 
 /// Posts the cards that people asked for by hand, then those of settled traces, as many as the channel's budget
-/// has left.
+/// has left; none while people have paused them.
 pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
+    let pace = pace(app, &workspace.id).await?;
+    if pace.pause.is_some() {
+        return Ok(());
+    }
     for trace in store::without_card(&app.db, &workspace.id, true, NAMED_AT_ONCE).await? {
         if app.is_stopping() {
             return Ok(());
@@ -32,8 +36,8 @@ pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
         post_card(app, workspace, slack, &trace).await?;
     }
     let cards = store::cards_since(&app.db, &workspace.id, now_ms() - HOUR_MS).await?;
-    let left = (i64::from(app.settings.cards_per_hour) - cards.posted).max(0);
-    draw_sample(app, &workspace.id, left - cards.wanted).await?;
+    let left = (pace.cards_per_hour - cards.posted).max(0);
+    draw_sample(app, &workspace.id, &pace, left - cards.wanted).await?;
     for trace in store::without_card(&app.db, &workspace.id, false, left).await? {
         if app.is_stopping() {
             break;
@@ -49,7 +53,12 @@ pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
 /// Where the budget has room for some of them only, each has the same chance; old ones have a chance of
 /// their own and a quarter of the budget, so that reading months back neither floods the channel nor
 /// drowns what happens now. Without room they wait.
-async fn draw_sample(app: &App, workspace: &WorkspaceId, room: i64) -> anyhow::Result<()> {
+async fn draw_sample(
+    app: &App,
+    workspace: &WorkspaceId,
+    pace: &Pace,
+    room: i64,
+) -> anyhow::Result<()> {
     let wished = match store::has_eval(&app.db, workspace).await? {
         true => SAMPLE_PROBABILITY,
         false => 1.0,
@@ -57,7 +66,7 @@ async fn draw_sample(app: &App, workspace: &WorkspaceId, room: i64) -> anyhow::R
     let asked = draw_from(app, workspace, Stratum::Live, (room, wished)).await?;
     let since_ms = now_ms() - HOUR_MS;
     let old = store::old_cards_since(&app.db, workspace, since_ms).await?;
-    let for_old = (i64::from(app.settings.cards_per_hour) / 4).max(1) - old;
+    let for_old = (pace.cards_per_hour / 4).max(1) - old;
     let room = for_old.min(room - asked);
     draw_from(app, workspace, Stratum::Old, (room, SAMPLE_PROBABILITY)).await?;
     Ok(())

@@ -34,6 +34,9 @@ pub enum Stratum {
     Old,
 }
 
+/// The time that a budget of cards is for.
+pub const HOUR_MS: i64 = 3_600_000;
+
 /// A trace that is first seen so long after it began is old: the poller's first look goes back one hour.
 const OLD_AFTER_MS: i64 = 2 * 3_600_000;
 
@@ -193,6 +196,12 @@ pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sql
         posted: row.try_get("posted")?,
         wanted: row.try_get("wanted")?,
     })
+}
+
+/// Cards of the last hour, without those that a person named.
+pub async fn cards_this_hour(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<i64> {
+    let cards = cards_since(db, workspace, now_ms() - HOUR_MS).await?;
+    Ok(cards.posted)
 }
 
 /// Cards of old traces that were posted since a time or are wanted, without those that a person named.

@@ -98,6 +98,11 @@ impl Client {
         Metered::new(self, ledger)
     }
 
+    /// US dollars that a workspace may take in a month; `None` without a bound.
+    pub fn monthly_budget_usd(&self) -> Option<f64> {
+        self.models.budget_usd
+    }
+
     /// The same models for one run of a command, which has no database: the budget is for this run.
     pub fn for_one_run(&self) -> Metered {
         Metered::new(self, Ledger::InMemory)

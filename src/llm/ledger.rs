@@ -108,6 +108,11 @@ impl Account {
     }
 }
 
+/// US dollars that a workspace's calls of this month took (UTC); those without a price are not in it.
+pub async fn spent_this_month(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<f64> {
+    store::spent_since(db, workspace, day(month(Utc::now()))).await
+}
+
 fn month(now: DateTime<Utc>) -> NaiveDate {
     let today = now.date_naive();
     today.with_day(1).unwrap_or(today)

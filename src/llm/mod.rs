@@ -37,6 +37,7 @@ pub use crate::sandbox::protocol::Question;
 pub use client::{Check, Client, Metered, connect};
 pub use config::{LlmConfig, ModelConfig, Provider, Variables};
 pub use error::Error;
+pub use ledger::spent_this_month;
 pub use price::{Price, Prices, cost_per_thousand};
 pub use store::usage_of;
 

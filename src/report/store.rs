@@ -34,7 +34,8 @@ impl State {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// Reads [`State::as_str`] back; `None` for any other word.
+    pub fn parse(word: &str) -> Option<Self> {
         [
             Self::Proposed,
             Self::Deployed,

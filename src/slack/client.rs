@@ -32,8 +32,9 @@ pub struct Client {
     inner: Arc<SlackHyperClient>,
     token: SlackApiToken,
     people: Arc<People>,
-    /// For answers to clicks, which have addresses of their own.
-    http: reqwest::Client,
+    pub(super) api_url: Url,
+    /// For addresses that Slack gives us.
+    pub(super) http: reqwest::Client,
 }
 
 type Connector = SlackClientHyperConnector<
@@ -209,6 +210,7 @@ impl Client {
             token: SlackApiToken::new(token.expose_secret().to_owned().into()),
             people: Arc::default(),
             http: client_builder().timeout(RESPOND_TIMEOUT).build()?,
+            api_url: api_url.clone(),
         })
     }
 
@@ -260,23 +262,27 @@ impl Client {
         Ok(())
     }
 
-    /// Answers a click at the `response_url` that came with it.
-    pub async fn respond(&self, response_url: &str, answer: &Value) -> Result<()> {
-        let method = "response_url";
-        let unknown = |problem: String| Error::Unknown { method, problem };
-        let sent = self.http.post(response_url).json(answer).send().await;
-        // Without the address, which lets anybody answer.
-        let answer = sent.map_err(|error| unknown(error.without_url().to_string()))?;
-        match answer.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(unknown(format!("status {}", status.as_u16()))),
-        }
-    }
-
     /// `views.open`: a modal, within 3 s of the click that gave `trigger_id`.
     pub async fn open_view(&self, trigger_id: &str, view: &Value) -> Result<()> {
         let request = json!({"trigger_id": trigger_id, "view": view});
         let _: Value = self.post("views.open", &request).await?;
+        Ok(())
+    }
+
+    /// `views.update`: puts another view in the place of one that is open; with `hash`, only if nobody else has meanwhile.
+    pub async fn update_view(&self, view_id: &str, hash: Option<&str>, view: &Value) -> Result<()> {
+        let mut request = json!({"view_id": view_id, "view": view});
+        if let Some(hash) = hash {
+            request["hash"] = json!(hash);
+        }
+        let _: Value = self.post("views.update", &request).await?;
+        Ok(())
+    }
+
+    /// `views.publish`: what a person sees under the app's *Home*.
+    pub async fn publish_view(&self, user: &str, view: &Value) -> Result<()> {
+        let request = json!({"user_id": user, "view": view});
+        let _: Value = self.post("views.publish", &request).await?;
         Ok(())
     }
 

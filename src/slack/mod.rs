@@ -3,6 +3,7 @@
 mod client;
 mod message;
 mod people;
+mod respond;
 #[cfg(test)]
 pub mod scripted;
 mod signature;
