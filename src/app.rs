@@ -66,6 +66,10 @@ pub struct Parts {
     pub code_evals: code_evals::Doors,
     /// How this process holds a stretch of old traces.
     pub backfill_owner: ingest::backfill::Owner,
+    /// Traces that are ready to be swiped.
+    pub ahead: label::Ahead,
+    /// Homes that are being brought up to date.
+    pub homes: inbound::Homes,
     /// Work that goes on beside an answer to a request.
     pub tasks: TaskTracker,
     /// When this process started.
@@ -198,6 +202,8 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         callout_token: config.langfuse_callout_token,
         code_evals: code_evals::Doors::new(config.code_eval_token, config.lambda_key),
         backfill_owner: ingest::backfill::Owner::service(),
+        ahead: label::Ahead::default(),
+        homes: inbound::Homes::default(),
         tasks: TaskTracker::new(),
         started_at_ms: now_ms(),
         has_playground: playground.is_some(),

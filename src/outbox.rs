@@ -275,7 +275,7 @@ impl Delivery<'_> {
 }
 
 /// The id of the channel in which the newest of the workspace's messages stands.
-async fn last_channel(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
+pub async fn last_channel(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
     let row = sqlx::query(
         "select channel_id from posts
          where workspace_id = $1 and channel_id is not null and posted_at_ms is not null

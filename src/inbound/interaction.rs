@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::owner::{owner, refuse};
-use super::{Answer, malformed, thumb};
+use super::{Answer, home, malformed, swipe, thumb};
 use crate::app::App;
 use crate::domain::{AnnotatorId, VersionId};
 use crate::error::ApiError;
@@ -31,7 +31,7 @@ pub(super) struct Interaction {
     #[serde(default)]
     actions: Vec<Action>,
     #[serde(default)]
-    view: Value,
+    pub view: Value,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ pub(super) struct User {
     team_id: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Action {
     #[serde(default)]
     pub action_id: String,
@@ -125,7 +125,10 @@ pub(super) async fn handle(app: &App, payload: Value) -> Result<Answer, ApiError
 }
 
 async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::Result<()> {
-    if thumb::act(app, interaction, action).await? {
+    if thumb::act(app, interaction, action).await?
+        || swipe::act(app, interaction, action).await?
+        || home::act(app, interaction, action).await?
+    {
         return Ok(());
     }
     let Some(decision) = Decision::of_action(&action.action_id) else {
@@ -142,6 +145,9 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::R
 }
 
 async fn submit(app: &App, interaction: &Interaction) -> Result<Answer, ApiError> {
+    if let Some(answer) = swipe::submit(app, interaction).await? {
+        return Ok(answer);
+    }
     let view = &interaction.view;
     if view["callback_id"] != label::REASON_CALLBACK {
         return Ok(None);

@@ -6,12 +6,14 @@
 
 mod command;
 mod event;
+mod home;
 mod http;
 mod interaction;
 mod owner;
 mod person;
 mod reaction;
 mod reply;
+mod swipe;
 mod thumb;
 
 use serde_json::Value;
@@ -20,6 +22,7 @@ use crate::app::App;
 use crate::error::ApiError;
 
 pub use command::Command;
+pub use home::Homes;
 pub use http::{receive_command, receive_event, receive_interaction};
 pub use owner::card_at;
 
@@ -43,7 +46,7 @@ pub enum Inbound {
 pub async fn handle(app: &App, inbound: Inbound) -> Result<Answer, ApiError> {
     match inbound {
         Inbound::Interaction(payload) => interaction::handle(app, payload).await,
-        Inbound::Command(command) => Ok(Some(command::handle(app, &command).await?)),
+        Inbound::Command(command) => Ok(command::handle(app, &command).await?),
         Inbound::Event(envelope) => {
             event::handle(app, envelope).await?;
             Ok(None)

@@ -151,7 +151,8 @@ pub async fn refresh_cards(app: &App, workspace: &Workspace) -> anyhow::Result<(
     Ok(())
 }
 
-async fn card_of(
+/// The trace's card as it should be now; `None` where there is no such trace.
+pub(super) async fn card_of(
     app: &App,
     workspace: &Workspace,
     trace: &TraceId,

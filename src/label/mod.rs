@@ -10,10 +10,12 @@ mod job;
 mod learnt;
 mod message;
 mod modal;
+mod pace;
 mod reason;
 mod remarks;
 mod skips;
 mod store;
+mod swipe;
 mod votes;
 
 pub use acts::{Given, Standing};
@@ -24,7 +26,9 @@ pub use modal::{REASON_CALLBACK, reason_of};
 pub use reason::{ReasonFor, ask_why, give_reason};
 pub use remarks::Remark;
 pub use skips::{ask_again, not_my_area, skip, unlabelled_for};
-pub use store::{ask_by_hand, ask_for};
+pub use pace::{CARDS_PER_HOUR, Pace, Pause, pace, pause, resume, set_cards_per_hour};
+pub use store::{ask_by_hand, ask_for, cards_this_hour};
+pub use swipe::{Ahead, CALLBACK as SWIPE_CALLBACK, Press, open as open_swipe, press, submit};
 pub use votes::{
     ASK_AGAIN_ACTION, UNDO_ACTION, WHY_ACTION, asked_again, left_out, nothing_to_explain, skipped,
     taken_back, tell_votes,

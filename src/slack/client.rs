@@ -125,6 +125,11 @@ impl Error {
         matches!(self, Self::Refused { code, .. } if UNCONNECTED.contains(&code.as_str()))
     }
 
+    /// Whether a view was to be changed that has been changed since, or closed.
+    pub fn is_about_a_view_that_moved_on(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if MOVED_ON.contains(&code.as_str()))
+    }
+
     /// Whether trying again later can help without a person.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -164,6 +169,9 @@ const UNCONNECTED: [&str; 16] = [
     "two_factor_setup_required",
     "method_deprecated",
 ];
+
+/// Slack's errors about a view that is not the one that was seen (docs.slack.dev, "views.update").
+const MOVED_ON: [&str; 2] = ["hash_conflict", "not_found"];
 
 /// Slack's words for too many calls where it does not answer with status 429.
 const LIMITED: [&str; 2] = ["ratelimited", "rate_limited"];
