@@ -87,7 +87,10 @@ async fn troubles(app: &App, workspace: &Workspace) -> sqlx::Result<Vec<String>>
     let langfuse = workspace.langfuse.as_ref();
     let connections = [
         ("Langfuse", langfuse.map(|one| &one.health)),
-        ("LangSmith", workspace.langsmith.as_ref().map(|one| &one.health)),
+        (
+            "LangSmith",
+            workspace.langsmith.as_ref().map(|one| &one.health),
+        ),
         ("OpenAI", workspace.openai.as_ref().map(|one| &one.health)),
         ("Slack", workspace.slack.as_ref().map(|one| &one.health)),
     ];

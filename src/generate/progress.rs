@@ -94,7 +94,9 @@ impl Progress {
     fn of_each(&self) -> Option<String> {
         let lacking = [(self.more_passes(), "👍"), (self.more_fails(), "👎")];
         let some = lacking.iter().filter(|(count, _)| *count > 0);
-        let some: Vec<_> = some.map(|(count, thumb)| format!("{count} {thumb}")).collect();
+        let some: Vec<_> = some
+            .map(|(count, thumb)| format!("{count} {thumb}"))
+            .collect();
         (!some.is_empty()).then(|| some.join(" and "))
     }
 }
@@ -118,12 +120,24 @@ mod tests {
     #[test]
     fn what_is_lacking_is_said_in_words() {
         for (progress, expected) in [
-            (progress(0, 0, 0, None), "20 more until the eval, 3 👍 and 3 👎 among them"),
+            (
+                progress(0, 0, 0, None),
+                "20 more until the eval, 3 👍 and 3 👎 among them",
+            ),
             (progress(15, 10, 5, None), "5 more until the eval"),
-            (progress(19, 18, 1, None), "2 more until the eval, 2 👎 among them"),
-            (progress(40, 40, 0, None), "3 more until the eval, 3 👎 among them"),
+            (
+                progress(19, 18, 1, None),
+                "2 more until the eval, 2 👎 among them",
+            ),
+            (
+                progress(40, 40, 0, None),
+                "3 more until the eval, 3 👎 among them",
+            ),
             (progress(20, 10, 10, None), "enough labels for the eval"),
-            (progress(20, 10, 10, Some(20)), "10 more until the next eval"),
+            (
+                progress(20, 10, 10, Some(20)),
+                "10 more until the next eval",
+            ),
         ] {
             assert_eq!(progress.in_words(), expected);
         }
@@ -134,7 +148,10 @@ mod tests {
         for (progress, expected) in [
             (progress(5, 2, 3, None), Some("1 👍 more needed")),
             (progress(6, 3, 3, None), None),
-            (progress(6, 3, 3, Some(6)), Some("no new label since the last attempt")),
+            (
+                progress(6, 3, 3, Some(6)),
+                Some("no new label since the last attempt"),
+            ),
             (progress(7, 3, 3, Some(6)), None),
         ] {
             let lacking = (!progress.allows_one_by_hand()).then(|| progress.lacking_by_hand());

@@ -5,7 +5,6 @@ use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use sqlx::Row;
 
 use super::command::answers::{generate, pause, resume, standing_blocks};
 use super::interaction::{Action, Interaction};
@@ -161,9 +160,19 @@ async fn buttons(app: &App, workspace: &Workspace) -> sqlx::Result<Value> {
     let paused = label::pace(app, &workspace.id).await?.pause.is_some();
     let pacing = match paused {
         true => button("home_resume", "Resume cards", "Have cards come again", id),
-        false => button("home_pause", "Pause cards", "Have no cards come for a while", id),
+        false => button(
+            "home_pause",
+            "Pause cards",
+            "Have no cards come for a while",
+            id,
+        ),
     };
-    let generate = button("home_generate", "Generate", "Make an eval from the labels there are", id);
+    let generate = button(
+        "home_generate",
+        "Generate",
+        "Make an eval from the labels there are",
+        id,
+    );
     Ok(actions(&format!("home {id}"), &[shown, generate, pacing]))
 }
 

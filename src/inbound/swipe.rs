@@ -24,7 +24,10 @@ pub(super) async fn act(
 }
 
 /// Hands a submitted modal on; `None` where it is another one.
-pub(super) async fn submit(app: &App, interaction: &Interaction) -> Result<Option<Answer>, ApiError> {
+pub(super) async fn submit(
+    app: &App,
+    interaction: &Interaction,
+) -> Result<Option<Answer>, ApiError> {
     if interaction.view["callback_id"] != label::SWIPE_CALLBACK {
         return Ok(None);
     }

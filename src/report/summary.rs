@@ -1,7 +1,7 @@
 //! An eval version in few words, for lists and for whoever asks again.
 
-use sqlx::any::AnyRow;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::figures::Report;
 use super::message::{ReportView, report_message};
@@ -92,7 +92,9 @@ fn of_row(row: &AnyRow) -> anyhow::Result<Summary> {
         number: row.try_get("number")?,
         state: State::parse(&state).ok_or_else(|| anyhow::anyhow!("an unknown state {state}"))?,
         agreement: report.as_ref().map(agreement),
-        criterion: report.and_then(|report| report.criterion).map(|text| one_line(&text)),
+        criterion: report
+            .and_then(|report| report.criterion)
+            .map(|text| one_line(&text)),
         link: None,
     })
 }

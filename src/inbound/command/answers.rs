@@ -115,7 +115,11 @@ fn status(standing: &Standing) -> Message {
 /// How a workspace stands, in blocks.
 pub fn standing_blocks(standing: &Standing) -> Vec<Value> {
     let mut blocks = vec![section(&funnel(standing))];
-    let needs: Vec<_> = standing.needs().iter().map(|need| format!("• {}", escape(need))).collect();
+    let needs: Vec<_> = standing
+        .needs()
+        .iter()
+        .map(|need| format!("• {}", escape(need)))
+        .collect();
     blocks.push(match needs.is_empty() {
         true => section("*Nothing needs a person now.*"),
         false => section(&format!("*What needs a person*\n{}", needs.join("\n"))),
@@ -125,7 +129,12 @@ pub fn standing_blocks(standing: &Standing) -> Vec<Value> {
         blocks.push(section(&format!("*Evals*\n{}", evals.join("\n"))));
     }
     let mut footer = vec![standing.progress.in_words(), cards(standing)];
-    footer.extend(standing.llm.as_ref().map(|llm| format!("LLM: {}", llm.in_words())));
+    footer.extend(
+        standing
+            .llm
+            .as_ref()
+            .map(|llm| format!("LLM: {}", llm.in_words())),
+    );
     blocks.push(context(&footer.join(" · ")));
     blocks
 }
@@ -157,14 +166,20 @@ fn paused(pause: &Pause) -> String {
         Some(ms) => format!("until {}", until(ms)),
         None => "until somebody resumes".to_owned(),
     };
-    format!("⏸️ cards are paused by {} {until}", mention(pause.by.as_str()))
+    format!(
+        "⏸️ cards are paused by {} {until}",
+        mention(pause.by.as_str())
+    )
 }
 
 /// A time, which Slack shows in the reader's own zone.
 fn until(ms: i64) -> String {
     let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
     let fallback = at.format("%Y-%m-%d %H:%M UTC");
-    format!("<!date^{}^{{date_short_pretty}} at {{time}}|{fallback}>", ms / 1_000)
+    format!(
+        "<!date^{}^{{date_short_pretty}} at {{time}}|{fallback}>",
+        ms / 1_000
+    )
 }
 
 /// Names a person where the id is Slack's; anything else stays text.
@@ -202,7 +217,10 @@ async fn paced(app: &App, workspace: &Workspace) -> anyhow::Result<Message> {
             "{}. Traces still come in, deployed evals still score, and `/iofold label` still works.",
             paused(pause)
         ),
-        None => format!("▶️ Cards come again, up to {} an hour.", pace.cards_per_hour),
+        None => format!(
+            "▶️ Cards come again, up to {} an hour.",
+            pace.cards_per_hour
+        ),
     }))
 }
 
@@ -233,18 +251,18 @@ pub async fn generate(
     }))
 }
 
-async fn report(
-    app: &App,
-    workspace: &Workspace,
-    name: Option<&str>,
-) -> anyhow::Result<Message> {
+async fn report(app: &App, workspace: &Workspace, name: Option<&str>) -> anyhow::Result<Message> {
     if let Some((mut message, link)) = report::newest(&app.db, &workspace.id, name).await? {
-        let link = link.map(|link| context(&linked(&link, "Open the report, with its code and buttons")));
+        let link =
+            link.map(|link| context(&linked(&link, "Open the report, with its code and buttons")));
         message.blocks.extend(link);
         return Ok(message);
     }
     let evals = report::summaries(&app.db, &workspace.id, EVALS_LISTED).await?;
-    let mut names: Vec<_> = evals.iter().map(|eval| escape(&cut(&eval.eval, NAME_MAX))).collect();
+    let mut names: Vec<_> = evals
+        .iter()
+        .map(|eval| escape(&cut(&eval.eval, NAME_MAX)))
+        .collect();
     names.sort();
     names.dedup();
     Ok(line(&match (name, names.as_slice()) {
@@ -260,10 +278,15 @@ async fn report(
 async fn evals(app: &App, workspace: &Workspace) -> anyhow::Result<Message> {
     let evals = report::summaries(&app.db, &workspace.id, EVALS_LISTED).await?;
     if evals.is_empty() {
-        return Ok(line("There is no eval yet. `/iofold status` says what is lacking."));
+        return Ok(line(
+            "There is no eval yet. `/iofold status` says what is lacking.",
+        ));
     }
     let text = format!("{} eval versions", evals.len());
-    Ok(of_blocks(&text, evals.iter().map(|one| section(&eval(one))).collect()))
+    Ok(of_blocks(
+        &text,
+        evals.iter().map(|one| section(&eval(one))).collect(),
+    ))
 }
 
 /// One version in two lines.
@@ -276,7 +299,10 @@ fn eval(summary: &Summary) -> String {
     let agreement = summary.agreement.as_deref().unwrap_or("no figures yet");
     let criterion = summary.criterion.as_deref();
     let criterion = criterion.map_or_else(String::new, |text| {
-        format!("\n_{}_", escape(&cut(text, CRITERION_MAX)).replace('_', " "))
+        format!(
+            "\n_{}_",
+            escape(&cut(text, CRITERION_MAX)).replace('_', " ")
+        )
     });
     format!("• {name} · {} · {agreement}{criterion}", summary.state())
 }
@@ -297,7 +323,10 @@ mod tests {
             nearest: Some("status"),
         });
         let shown = said.blocks[0]["text"]["text"].as_str().unwrap();
-        assert!(shown.contains("“&lt;!channel&gt; &amp; `x`”") && shown.contains("Did you mean *status*?"));
+        assert!(
+            shown.contains("“&lt;!channel&gt; &amp; `x`”")
+                && shown.contains("Did you mean *status*?")
+        );
         assert_eq!(said.text, shown);
     }
 

@@ -5,14 +5,34 @@ use crate::label::CARDS_PER_HOUR;
 
 /// Commands as they are typed, and what they do.
 pub const HELP: [(&str, &str, &str); 9] = [
-    ("status", "status", "how far the loop is, and what needs a person"),
-    ("label", "label", "one trace after another, for quick thumbs"),
-    ("generate", "generate", "make an eval from the labels there are"),
-    ("report", "report [NAME]", "the newest report again, or the newest of one eval"),
+    (
+        "status",
+        "status",
+        "how far the loop is, and what needs a person",
+    ),
+    (
+        "label",
+        "label",
+        "one trace after another, for quick thumbs",
+    ),
+    (
+        "generate",
+        "generate",
+        "make an eval from the labels there are",
+    ),
+    (
+        "report",
+        "report [NAME]",
+        "the newest report again, or the newest of one eval",
+    ),
     ("evals", "evals", "the evals, with their figures"),
     ("pause", "pause [2h]", "no new cards for a while"),
     ("resume", "resume", "new cards again"),
-    ("budget", "budget [30]", "what cards and the LLM may take; with a number, cards an hour"),
+    (
+        "budget",
+        "budget [30]",
+        "what cards and the LLM may take; with a number, cards an hour",
+    ),
     ("help", "help", "this list"),
 ];
 
@@ -58,7 +78,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
 /// # Errors
 /// Nothing that works.
 pub fn read(text: &str) -> Result<Ask, Wrong> {
-    let mut words = text.split_whitespace().map(bare).filter(|word| !word.is_empty());
+    let mut words = text
+        .split_whitespace()
+        .map(bare)
+        .filter(|word| !word.is_empty());
     let Some(first) = words.next() else {
         return Ok(Ask::Help);
     };
@@ -71,7 +94,9 @@ pub fn read(text: &str) -> Result<Ask, Wrong> {
         "generate" => Ok(Ask::Generate),
         "evals" => Ok(Ask::Evals),
         "resume" => Ok(Ask::Resume),
-        "report" => Ok(Ask::Report(Some(rest.join(" ")).filter(|name| !name.is_empty()))),
+        "report" => Ok(Ask::Report(
+            Some(rest.join(" ")).filter(|name| !name.is_empty()),
+        )),
         "pause" => pause(&rest),
         "budget" => budget(&rest),
         _ => Err(Wrong::Unknown {
@@ -89,7 +114,9 @@ fn bare(word: &str) -> &str {
 /// The command that a word begins, or that differs least from it; `None` where none is near.
 fn nearest(word: &str) -> Option<&'static str> {
     let names = HELP.iter().map(|(name, ..)| *name);
-    let begun = names.clone().find(|name| word.len() > 1 && name.starts_with(word));
+    let begun = names
+        .clone()
+        .find(|name| word.len() > 1 && name.starts_with(word));
     let distance = |name: &str| strsim::damerau_levenshtein(name, word);
     let near = names.map(|name| (distance(name), name)).min()?;
     let is_near = near.0 <= NEAR && near.0 < word.chars().count();
@@ -128,11 +155,16 @@ fn budget(rest: &[&str]) -> Result<Ask, Wrong> {
     let Some(number) = rest.first() else {
         return Ok(Ask::Budget(None));
     };
-    let cards = number.parse().ok().filter(|cards| CARDS_PER_HOUR.contains(cards));
+    let cards = number
+        .parse()
+        .ok()
+        .filter(|cards| CARDS_PER_HOUR.contains(cards));
     let (least, most) = (CARDS_PER_HOUR.start(), CARDS_PER_HOUR.end());
     let advice = format!("Cards an hour are a number from {least} to {most}: `/iofold budget 30`.");
     let wrong = || Wrong::Argument(advice);
-    cards.map(|cards| Ask::Budget(Some(cards))).ok_or_else(wrong)
+    cards
+        .map(|cards| Ask::Budget(Some(cards)))
+        .ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -143,7 +175,7 @@ mod tests {
 
     #[test]
     fn commands_are_read_in_any_case_and_dress() {
-        let minutes = |count| Some(Duration::from_secs(60 * count));
+        let minutes = |count: u64| Some(Duration::from_secs(60 * count));
         for (text, expected) in [
             ("", Ask::Help),
             ("  \u{3000}\n", Ask::Help),
@@ -154,7 +186,10 @@ mod tests {
             ("`generate`", Ask::Generate),
             ("/evals", Ask::Evals),
             ("\u{200b}report\u{200b}", Ask::Report(None)),
-            ("report Good  Answer", Ask::Report(Some("Good Answer".to_owned()))),
+            (
+                "report Good  Answer",
+                Ask::Report(Some("Good Answer".to_owned())),
+            ),
             ("pause", Ask::Pause(None)),
             ("pause 30m", Ask::Pause(minutes(30))),
             ("Pause for 2 Hours", Ask::Pause(minutes(120))),

@@ -18,6 +18,7 @@ use super::skips::{ask_again, not_my_area, skip, unlabelled_for};
 use crate::app::App;
 use crate::domain::{AnnotatorId, EvalId, Thumb, TraceId};
 use crate::generate::{self, EVAL_NAME};
+use crate::slack::context;
 use crate::store::now_ms;
 use crate::workspace::Workspace;
 
@@ -287,5 +288,8 @@ async fn blocks_of(
     blocks.retain(|block| block["type"] != "actions");
     // The tally, which is shown only after one's own thumb.
     blocks.pop_if(|block| block["type"] == "context");
+    let url = workspace.langfuse_url(&app.db, trace).await?;
+    let link = |url: String| format!("<{}|Open in Langfuse>", url.replace('|', "%7C"));
+    blocks.extend(url.map(|url| context(&link(url))));
     Ok(blocks)
 }

@@ -155,7 +155,11 @@ const NOTHING: &str = "*Nothing to label.* 🎉\nYou have seen all that people a
 
 /// "You labelled 7 · 5 more until the eval".
 fn progress(count: &Count) -> String {
-    format!("You labelled *{}* · {}", count.own, count.progress.in_words())
+    format!(
+        "You labelled *{}* · {}",
+        count.own,
+        count.progress.in_words()
+    )
 }
 
 fn thumbs(trace: &str) -> [Value; 3] {
@@ -209,7 +213,9 @@ mod tests {
         let kinds: Vec<_> = kinds.iter().map(|b| b["type"].as_str().unwrap()).collect();
         assert_eq!(
             kinds,
-            ["context", "actions", "section", "section", "input", "actions"]
+            [
+                "context", "actions", "section", "section", "input", "actions"
+            ]
         );
         let said = view["blocks"][0]["elements"][0]["text"].as_str().unwrap();
         assert_eq!(said, "You labelled *7* · 5 more until the eval");
@@ -242,7 +248,10 @@ mod tests {
         let view = json!({"state": {"values": {"x": {"y": {"value": "z"}},
             "reason_3": {REASON: {"type": "plain_text_input", "value": " no sources\n"}}}}});
         assert_eq!(typed(&view), "no sources");
-        for view in [json!({}), json!({"state": {"values": {"r": {REASON: {"value": null}}}}})] {
+        for view in [
+            json!({}),
+            json!({"state": {"values": {"r": {REASON: {"value": null}}}}}),
+        ] {
             assert_eq!(typed(&view), "");
         }
     }
@@ -263,7 +272,8 @@ mod tests {
             prop_assert_eq!(again.trace, Some("now 👍 \"quoted\"".into()));
             prop_assert_eq!(again.turn, 1);
             let last = traces.last().filter(|_| !again.done.is_empty());
-            prop_assert_eq!(last, again.done.last().map(|(trace, _)| trace.to_string()).as_ref());
+            let kept = again.done.last().map(|(trace, _)| trace.as_str());
+            prop_assert_eq!(last.map(String::as_str), kept);
         }
     }
 }

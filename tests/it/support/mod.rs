@@ -1,5 +1,6 @@
 //! What the tests share: databases, ports, folders.
 
+pub mod front;
 pub mod logs;
 #[path = "../../openapi/mod.rs"]
 pub mod openapi;
