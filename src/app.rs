@@ -289,7 +289,7 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
     };
     Ok(Connected {
         workspaces: vec![workspace],
-        signing_secret: slack.map(|c| c.signing_secret.clone()),
+        signing_secret: slack.and_then(|c| c.signing_secret.clone()),
     })
 }
 
@@ -450,9 +450,10 @@ async fn sweep(app: App, stopped: impl Future<Output = ()>) {
     }
 }
 
-/// Deletes handled jobs and deliveries that nothing looks at any more.
+/// Deletes handled jobs, events and deliveries that nothing looks at any more.
 async fn prune(app: &App) -> anyhow::Result<()> {
     app.jobs.prune().await?;
+    inbound::prune(&app.db).await?;
     for workspace in app.workspaces() {
         ingest::prune(app, workspace).await?;
         callouts::prune(app, workspace).await?;

@@ -9,6 +9,7 @@ mod event;
 mod http;
 mod interaction;
 mod owner;
+mod store;
 
 use serde_json::Value;
 
@@ -16,8 +17,10 @@ use crate::app::App;
 use crate::error::ApiError;
 
 pub use command::Command;
+pub use event::Event;
 pub use http::{receive_command, receive_event, receive_interaction};
 pub use owner::card_at;
+pub use store::prune;
 
 /// What is said back at once; `None` is an empty answer.
 pub type Answer = Option<Value>;

@@ -1,0 +1,1 @@
+-- An index over posts, whose row 0001 has.
