@@ -58,7 +58,7 @@ pub struct Parts {
     pub intake: ingest::Intake,
     /// Numbers a team may want otherwise.
     pub settings: Settings,
-    /// Verifies what comes from Slack; `None` where Slack is not connected.
+    /// Verifies Slack's signed requests; without it they are all refused.
     pub slack_signing_secret: Option<SecretString>,
     /// Lets Langfuse's Web Callouts in; without it they are refused.
     pub callout_token: Option<SecretString>,
