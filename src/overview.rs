@@ -73,6 +73,9 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
         }
     }
     text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
+    if let Some(socket_mode) = &app.socket_mode {
+        text += &connection("Slack's clicks, by Socket Mode", Some(&socket_mode.health));
+    }
     text += "<table>";
     for (name, count) in counts(app, &workspace.id).await? {
         let _ = write!(text, "<tr><th>{name}</th><td>{count}</td></tr>");

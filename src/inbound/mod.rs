@@ -9,6 +9,7 @@ mod event;
 mod http;
 mod interaction;
 mod owner;
+mod socket;
 mod store;
 
 use serde_json::Value;
@@ -20,6 +21,7 @@ pub use command::Command;
 pub use event::Event;
 pub use http::{receive_command, receive_event, receive_interaction};
 pub use owner::card_at;
+pub use socket::{SocketMode, keep_sockets};
 pub use store::prune;
 
 /// What is said back at once; `None` is an empty answer.

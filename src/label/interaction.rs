@@ -9,6 +9,9 @@ use crate::outbox::{self, Kind};
 use crate::slack::cut;
 use crate::workspace::Workspace;
 
+/// What a new label may give to do.
+const AFTER_A_LABEL: [Work; 3] = [Work::RefreshPosts, Work::GenerateEval, Work::ScoreTraces];
+
 /// Nobody's name is longer.
 const NAME_MAX: usize = 80;
 
@@ -67,9 +70,7 @@ pub async fn give_thumb(
         ask_why(app, workspace, click.trace, trigger_id.to_owned());
     }
     if counts {
-        app.jobs.push(&workspace.id, Work::RefreshPosts).await;
-        app.jobs.push(&workspace.id, Work::GenerateEval).await;
-        app.jobs.push(&workspace.id, Work::ScoreTraces).await;
+        app.hint(&workspace.id, &AFTER_A_LABEL);
     }
     Ok(())
 }
@@ -138,6 +139,6 @@ pub async fn give_reason(
         store::want_score(&mut *transaction, &workspace.id, trace, annotator, said).await?;
     }
     transaction.commit().await?;
-    app.jobs.push(&workspace.id, Work::ScoreTraces).await;
+    app.hint(&workspace.id, &[Work::ScoreTraces]);
     Ok(stands)
 }

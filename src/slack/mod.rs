@@ -1,11 +1,13 @@
-//! Slack's Web API and signatures: one client for the real service and for the playground.
+//! Slack's Web API, signatures and Socket Mode: one client for the real service and for the playground.
 
 mod client;
 mod message;
 #[cfg(test)]
 pub mod scripted;
 mod signature;
+mod socket;
 
 pub use client::{Client, Error, Identity, Posted};
 pub use message::*;
 pub use signature::is_signed;
+pub use socket::{Envelope, Received, Socket};
