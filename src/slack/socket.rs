@@ -1,8 +1,8 @@
 //! Socket Mode: what Slack would post to an address comes over a WebSocket that we open (docs.slack.dev, "Using
 //! Socket Mode").
 //!
-//! The connection is made by the same HTTP client as every other, so that it knows the same proxies and trusts the
-//! same certificates; what comes is a [`Received`] each, and what goes is an acknowledgement by an envelope's id.
+//! The connection is made by an HTTP client as any other, and trusts the same certificates; what comes is a
+//! [`Received`] each, and what goes is an acknowledgement by an envelope's id.
 
 use std::time::Duration;
 
