@@ -10,7 +10,6 @@ use crate::domain::Verdict;
 use crate::inbound::SocketMode;
 use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
-use crate::slack::Received;
 use crate::sources::{langsmith, openai};
 use crate::store::Db;
 use crate::{app, llm, slack};
@@ -215,10 +214,10 @@ async fn slack_clicks(config: &Config) -> anyhow::Result<String> {
         ));
     };
     let mut socket = socket_mode.open().await?;
-    let hello = tokio::time::timeout(HELLO_WITHIN, socket.receive()).await;
+    let hello = tokio::time::timeout(HELLO_WITHIN, socket.greeted()).await;
     socket.close().await;
     match hello {
-        Ok(Some(Received::Hello { connections })) => Ok(format!(
+        Ok(Some(connections)) => Ok(format!(
             "Socket Mode, a connection was opened and closed; Slack counted {connections}, and allows ten"
         )),
         _ => anyhow::bail!(

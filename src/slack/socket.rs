@@ -133,6 +133,15 @@ impl Socket {
         }
     }
 
+    /// Waits for the greeting: the app's connections, this one counted. `None` where the connection is gone before.
+    pub async fn greeted(&mut self) -> Option<u64> {
+        loop {
+            if let Received::Hello { connections } = self.receive().await? {
+                return Some(connections);
+            }
+        }
+    }
+
     /// Acknowledges an envelope, with the answer where one is due. Says whether it could be sent.
     pub async fn acknowledge(&mut self, envelope_id: &str, answer: Option<Value>) -> bool {
         let mut frame = json!({"envelope_id": envelope_id});

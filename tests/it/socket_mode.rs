@@ -171,7 +171,7 @@ async fn the_same_by_http_and_by_socket_leaves_the_same_rows(database: Database)
 async fn a_connection_that_breaks_half_way_loses_nothing(database: Database) {
     let (stage, running, cards) = by_socket(database, 1).await;
     let slack = stage.playground.slack();
-    slack.break_socket_after_next();
+    slack.break_socket_after_click();
     let acknowledged = stage.click(&cards[0], "you", Thumb::Up.emoji()).await;
     assert!(!acknowledged, "nobody is told what broke on the way");
     eventually("the label that came before", || async {

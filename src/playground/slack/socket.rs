@@ -50,7 +50,7 @@ struct Inner {
     /// Envelopes and connections so far.
     sent: u64,
     opened: u64,
-    breaks_next: bool,
+    breaks_after_click: bool,
 }
 
 struct Connection {
@@ -63,6 +63,8 @@ struct Connection {
 /// What a connection is to do.
 enum Order {
     Send(String),
+    /// Sends it, and breaks then.
+    SendLast(String),
     Close,
     /// As a network does: without a word.
     Break,
@@ -169,6 +171,7 @@ async fn drive(sockets: &Sockets, mut stream: Stream, mut ordered: mpsc::Unbound
             },
             order = ordered.recv() => match order {
                 Some(Order::Send(text)) => stream.send(Frame::text(text)).await,
+                Some(Order::SendLast(text)) => return drop(stream.send(Frame::text(text)).await),
                 Some(Order::Close) => return drop(stream.close(None).await),
                 Some(Order::FallSilent) => std::future::pending().await,
                 Some(Order::Break) | None => return,
@@ -239,13 +242,14 @@ impl Sockets {
         let connection = able.get(turn as usize % able.len().max(1))?;
         let envelope_id = uuid::Uuid::new_v4().to_string();
         envelope["envelope_id"] = json!(envelope_id);
-        connection.send(&envelope);
-        if inner.breaks_next {
-            connection.order(Order::Break);
+        let breaks = inner.breaks_after_click && envelope["type"] == "interactive";
+        match breaks {
+            true => connection.order(Order::SendLast(envelope.to_string())),
+            false => connection.send(&envelope),
         }
         let (waits, acknowledged) = oneshot::channel();
         let from = connection.id;
-        inner.breaks_next = false;
+        inner.breaks_after_click &= !breaks;
         inner.sent += 1;
         inner.awaited.insert(envelope_id, (from, waits));
         Some(acknowledged)
@@ -356,9 +360,9 @@ impl Slack {
             .for_each(|one| one.order(Order::Break));
     }
 
-    /// Breaks the connection that brings the next envelope right after it.
-    pub fn break_socket_after_next(&self) {
-        self.0.sockets.lock().breaks_next = true;
+    /// Breaks the connection that brings the next click right after it.
+    pub fn break_socket_after_click(&self) {
+        self.0.sockets.lock().breaks_after_click = true;
     }
 
     /// Has every connection go silent: nothing goes through any more, and nobody says so.
