@@ -58,8 +58,10 @@ pub struct Parts {
     pub intake: ingest::Intake,
     /// Numbers a team may want otherwise.
     pub settings: Settings,
-    /// Verifies what comes from Slack; `None` where Slack is not connected.
+    /// Verifies Slack's signed requests; without it they are all refused.
     pub slack_signing_secret: Option<SecretString>,
+    /// Opens Socket Mode; `None` where it is not used.
+    pub socket_mode: Option<inbound::SocketMode>,
     /// Lets Langfuse's Web Callouts in; without it they are refused.
     pub callout_token: Option<SecretString>,
     /// Who may have code evaluators of Langfuse's run.
@@ -142,6 +144,16 @@ impl Parts {
         now_ms() - self.settings.settle_after.as_millis() as i64
     }
 
+    /// Hints that there may be work, beside an answer that somebody waits for.
+    pub fn hint(&self, workspace: &WorkspaceId, work: &'static [Work]) {
+        let (jobs, workspace) = (self.jobs.clone(), workspace.clone());
+        self.tasks.spawn(async move {
+            for work in work {
+                jobs.push(&workspace, *work).await;
+            }
+        });
+    }
+
     /// Whether the process is about to end: long work stops at the next safe place.
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
@@ -199,6 +211,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         judge,
         settings: config.settings,
         slack_signing_secret: connected.signing_secret,
+        socket_mode: connected.socket_mode,
         callout_token: config.langfuse_callout_token,
         code_evals: code_evals::Doors::new(config.code_eval_token, config.lambda_key),
         backfill_owner: ingest::backfill::Owner::service(),
@@ -264,6 +277,7 @@ pub fn langfuse_client(config: &LangfuseConfig) -> anyhow::Result<langfuse::Clie
 struct Connected {
     workspaces: Vec<Workspace>,
     signing_secret: Option<SecretString>,
+    socket_mode: Option<inbound::SocketMode>,
 }
 
 /// The workspaces of the configuration, or the playground's, which are connected in the same way.
@@ -295,7 +309,8 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
     };
     Ok(Connected {
         workspaces: vec![workspace],
-        signing_secret: slack.map(|c| c.signing_secret.clone()),
+        signing_secret: slack.and_then(|c| c.signing_secret.clone()),
+        socket_mode: slack.map(inbound::SocketMode::of).transpose()?.flatten(),
     })
 }
 
@@ -317,6 +332,7 @@ fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
     Ok(Connected {
         workspaces,
         signing_secret: Some(playground.signing_secret()),
+        socket_mode: None,
     })
 }
 
@@ -407,6 +423,7 @@ impl Service {
         let sweeper = tokio::spawn(sweep(app.clone(), stopped()));
         let handler = app.clone();
         app.tasks.spawn(learn_teams(app.clone()));
+        inbound::keep_sockets(&app);
         let queue_worker = self.worker;
         let stop_worker = stopped();
         // On a thread of its own, for the compiler cannot prove that apalis' future may change threads.
@@ -456,9 +473,10 @@ async fn sweep(app: App, stopped: impl Future<Output = ()>) {
     }
 }
 
-/// Deletes handled jobs and deliveries that nothing looks at any more.
+/// Deletes handled jobs, events and deliveries that nothing looks at any more.
 async fn prune(app: &App) -> anyhow::Result<()> {
     app.jobs.prune().await?;
+    inbound::prune(&app.db).await?;
     for workspace in app.workspaces() {
         ingest::prune(app, workspace).await?;
         callouts::prune(app, workspace).await?;

@@ -2,6 +2,7 @@
 
 mod langfuse;
 mod llm;
+mod slack;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use crate::sources::openai::StoredConfig;
 
 use langfuse::langfuse;
 pub use llm::llm;
+pub use slack::SlackConfig;
+use slack::slack;
 
 /// Everything the service is told at start.
 #[derive(Clone, Debug)]
@@ -73,19 +76,6 @@ pub struct LangfuseConfig {
     pub plan: Option<Plan>,
     /// Which traces are read.
     pub filter: Filter,
-}
-
-/// How to reach one Slack channel.
-#[derive(Clone, Debug)]
-pub struct SlackConfig {
-    /// Slack's Web API, ending in a slash.
-    pub api_url: Url,
-    /// `xoxb-…`.
-    pub bot_token: SecretString,
-    /// Signs Slack's requests to us.
-    pub signing_secret: SecretString,
-    /// The channel's id or name.
-    pub channel: String,
 }
 
 /// Numbers a team may want otherwise.
@@ -148,8 +138,6 @@ impl ConfigError {
         }
     }
 }
-
-const SLACK_API: &str = "https://slack.com/api/";
 
 /// The variables that the service reads, blank ones left out.
 pub struct Environment(BTreeMap<String, String>);
@@ -290,8 +278,8 @@ impl Config {
             return Err(ConfigError::new(
                 "SLACK_BOT_TOKEN",
                 format!("is not set, but {what}"),
-                "Create the Slack app from slack-manifest.yml, then set SLACK_BOT_TOKEN, \
-                 SLACK_SIGNING_SECRET and SLACK_CHANNEL; or unset LANGFUSE_*, LANGSMITH_* and \
+                "Create the Slack app from slack-manifest.yml, then set SLACK_BOT_TOKEN, SLACK_CHANNEL, and \
+                 SLACK_SIGNING_SECRET or SLACK_APP_TOKEN; or unset LANGFUSE_*, LANGSMITH_* and \
                  OPENAI_STORED_COMPLETIONS_* for the playground",
             ));
         }
@@ -345,44 +333,6 @@ fn lambda_key(environment: &Environment) -> Result<Option<Key>, ConfigError> {
     Ok(Some(Key {
         id: environment.needed(id, set, fix)?,
         secret: environment.needed(secret, set, fix)?.into(),
-    }))
-}
-
-fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigError> {
-    let names = [
-        "SLACK_BOT_TOKEN",
-        "SLACK_SIGNING_SECRET",
-        "SLACK_CHANNEL",
-        "SLACK_API_URL",
-        "SLACK_APP_TOKEN",
-    ];
-    let Some(set) = environment.first_set(&names) else {
-        return Ok(None);
-    };
-    let bot_token = environment.needed(
-        "SLACK_BOT_TOKEN",
-        set,
-        "Copy the Bot User OAuth Token (xoxb-…) from the Slack app's page, OAuth & Permissions",
-    )?;
-    let signing_secret = environment.needed(
-        "SLACK_SIGNING_SECRET",
-        set,
-        "Copy the Signing Secret from the Slack app's page, Basic Information",
-    )?;
-    let channel = environment.needed(
-        "SLACK_CHANNEL",
-        set,
-        "Set it to the channel's id (C…), shown at the end of the channel's details",
-    )?;
-    Ok(Some(SlackConfig {
-        api_url: with_slash(
-            environment
-                .url("SLACK_API_URL")?
-                .unwrap_or_else(|| default_url(SLACK_API)),
-        ),
-        bot_token: bot_token.into(),
-        signing_secret: signing_secret.into(),
-        channel,
     }))
 }
 
@@ -543,8 +493,7 @@ mod tests {
         let both: Vec<_> = LANGFUSE.into_iter().chain(SLACK).collect();
         let config = read(&both).expect("it is complete");
         assert!(!config.wants_playground());
-        let slack = config.slack.expect("Slack is set");
-        assert_eq!(slack.api_url.as_str(), SLACK_API);
+        assert!(config.slack.is_some());
         assert_eq!(
             config.langfuse.expect("Langfuse is set").base_url.as_str(),
             "https://cloud.langfuse.com/"

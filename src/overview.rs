@@ -65,6 +65,9 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
         }
     }
     text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
+    if let Some(socket_mode) = &app.socket_mode {
+        text += &connection("Slack's clicks, by Socket Mode", Some(&socket_mode.health));
+    }
     text += "<table>";
     let standing = standing(app, workspace).await?;
     for (name, count) in &standing.funnel {

@@ -298,7 +298,8 @@ struct Trouble {
 }
 
 impl Health {
-    fn new(service: &'static str, clock: Clock) -> Self {
+    /// A connection to `service` that has not been tried yet.
+    pub fn new(service: &'static str, clock: Clock) -> Self {
         let trouble = Mutex::new(None);
         Self {
             service,

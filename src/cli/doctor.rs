@@ -1,4 +1,5 @@
 use std::fmt::Display;
+use std::time::Duration;
 
 use anyhow::Context;
 use url::Url;
@@ -6,11 +7,15 @@ use url::Url;
 use super::Failure;
 use crate::config::{Config, Environment};
 use crate::domain::Verdict;
+use crate::inbound::SocketMode;
 use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
 use crate::sources::{langsmith, openai};
 use crate::store::Db;
 use crate::{app, llm, slack};
+
+/// Slack greets a new connection at once.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Checks each part and prints a line for it; a failed one says what to fix.
 #[tokio::main]
@@ -25,6 +30,7 @@ pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
         said("Web Callout", Ok(callout(&config))),
         said("Code evaluators", Ok(code_evaluators(&config))),
         said("Slack", slack(&config).await),
+        said("Slack's clicks", slack_clicks(&config).await),
         llm(&config).await,
     ];
     match checks.iter().all(|passed| *passed) {
@@ -194,6 +200,30 @@ async fn slack(config: &Config) -> anyhow::Result<String> {
     let readable = client.can_read(&given.channel).await;
     readable.with_context(|| format!("channel {}", given.channel))?;
     Ok(format!("team {}, channel {}", identity.team, given.channel))
+}
+
+/// How clicks, commands and events come in.
+async fn slack_clicks(config: &Config) -> anyhow::Result<String> {
+    let Some(given) = &config.slack else {
+        return Ok(not_configured(config));
+    };
+    let Some(socket_mode) = SocketMode::of(given)? else {
+        return Ok(format!(
+            "signed requests to {}/slack/…; SLACK_APP_TOKEN has them come by Socket Mode, without an address",
+            base(config)
+        ));
+    };
+    let mut socket = socket_mode.open().await?;
+    let hello = tokio::time::timeout(HELLO_WITHIN, socket.greeted()).await;
+    socket.close().await;
+    match hello {
+        Ok(Some(connections)) => Ok(format!(
+            "Socket Mode, a connection was opened and closed; Slack counted {connections}, and allows ten"
+        )),
+        _ => anyhow::bail!(
+            "Socket Mode opened a connection, but Slack sent no hello. Try again in a minute"
+        ),
+    }
 }
 
 /// One tiny question to each model. That there is none is fine: rules need none.

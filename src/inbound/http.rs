@@ -15,6 +15,8 @@ use crate::slack;
 
 /// Slack's payloads are small; a card's own blocks come back in them.
 const BODY_MAX: usize = 2 * 1024 * 1024;
+/// Declines Slack's next tries (docs.slack.dev, "Events API").
+const NO_RETRY: [(&str, &str); 1] = [("x-slack-no-retry", "1")];
 
 /// `POST /slack/interactions`: every click and every submitted modal.
 pub async fn receive_interaction(
@@ -60,11 +62,18 @@ pub async fn receive_event(
     Body(body): Body<BODY_MAX>,
 ) -> Result<Response, ApiError> {
     verify(&app, &headers, &body)?;
-    let envelope = read(&body, "the body")?;
-    if envelope["type"] == "url_verification" {
-        return Ok(Json(json!({"challenge": envelope["challenge"]})).into_response());
+    let handled = match read(&body, "the body") {
+        Ok(envelope) if envelope["type"] == "url_verification" => {
+            return Ok(Json(json!({"challenge": envelope["challenge"]})).into_response());
+        }
+        Ok(envelope) => handle(&app, Inbound::Event(envelope)).await,
+        Err(error) => Err(error),
+    };
+    match handled {
+        // Sending the same again can't help.
+        Err(error @ ApiError::Malformed(_)) => Ok((NO_RETRY, error).into_response()),
+        handled => Ok(answered(handled?)),
     }
-    Ok(answered(handle(&app, Inbound::Event(envelope)).await?))
 }
 
 fn verify(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {

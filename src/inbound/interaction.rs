@@ -140,7 +140,7 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::R
     };
     let version = VersionId::from(action.value.as_str());
     report::decide(app, workspace, &version, decision, &interaction.user.id).await?;
-    app.jobs.push(&workspace.id, Work::RefreshPosts).await;
+    app.hint(&workspace.id, &[Work::RefreshPosts]);
     Ok(())
 }
 

@@ -13,6 +13,8 @@ mod owner;
 mod person;
 mod reaction;
 mod reply;
+mod socket;
+mod store;
 mod swipe;
 mod thumb;
 
@@ -25,6 +27,8 @@ pub use command::Command;
 pub use home::Homes;
 pub use http::{receive_command, receive_event, receive_interaction};
 pub use owner::card_at;
+pub use socket::{SocketMode, keep_sockets};
+pub use store::prune;
 
 /// What is said back at once; `None` is an empty answer.
 pub type Answer = Option<Value>;

@@ -13,6 +13,9 @@ use crate::outbox::{self, Kind};
 use crate::slack::cut;
 use crate::workspace::Workspace;
 
+/// What a label that is another now may give to do.
+const AFTER_A_LABEL: [Work; 3] = [Work::RefreshPosts, Work::GenerateEval, Work::ScoreTraces];
+
 /// Nobody's name is longer.
 const NAME_MAX: usize = 80;
 
@@ -47,7 +50,7 @@ pub async fn give_thumb(
         let about = ReasonFor::of(workspace, click.trace, click.acted_at_us);
         reason::ask(app, workspace, about, click.thumb, trigger_id.to_owned());
     }
-    hint(app, workspace, &done).await;
+    hint(app, workspace, &done);
     Ok(done)
 }
 
@@ -64,7 +67,7 @@ pub async fn react(
         true => Act::Unreacted(thumb),
     };
     let done = perform(app, workspace, trace, annotator, (acted_at_us, act)).await?;
-    hint(app, workspace, &done).await;
+    hint(app, workspace, &done);
     Ok(())
 }
 
@@ -79,7 +82,7 @@ pub async fn undo(
     let annotator = Annotator::of(annotator, None);
     let act = (acted_at_us, Act::Undid);
     let done = perform(app, workspace, trace, &annotator, act).await?;
-    hint(app, workspace, &done).await;
+    hint(app, workspace, &done);
     Ok(done)
 }
 
@@ -99,7 +102,7 @@ pub async fn reply(
     let said = (annotator.name(), session.as_deref());
     let done = settle(&mut transaction, &workspace.id, trace, annotator.id, said).await?;
     transaction.commit().await?;
-    hint(app, workspace, &done).await;
+    hint(app, workspace, &done);
     Ok(())
 }
 
@@ -185,11 +188,9 @@ pub(super) async fn settle(
 }
 
 /// Says where there may be work after an act.
-pub(super) async fn hint(app: &App, workspace: &Workspace, done: &Done) {
+pub(super) fn hint(app: &App, workspace: &Workspace, done: &Done) {
     if done.changed {
-        app.jobs.push(&workspace.id, Work::RefreshPosts).await;
-        app.jobs.push(&workspace.id, Work::GenerateEval).await;
-        app.jobs.push(&workspace.id, Work::ScoreTraces).await;
+        app.hint(&workspace.id, &AFTER_A_LABEL);
     }
 }
 

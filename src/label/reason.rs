@@ -117,6 +117,6 @@ pub async fn give_reason(
     let said = (None, session.as_deref());
     let done = settle(&mut transaction, id, trace, annotator, said).await?;
     transaction.commit().await?;
-    hint(app, workspace, &done).await;
+    hint(app, workspace, &done);
     Ok(true)
 }

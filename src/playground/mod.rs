@@ -11,7 +11,7 @@
 //! | Route | For |
 //! |---|---|
 //! | `GET /playground/` | the page |
-//! | `/playground/slack/api/{method}`, `…/upload/v1/…`, `…/actions/…` | Slack's Web API, uploads, `response_url`s |
+//! | `/playground/slack/api/{method}`, `…/upload/v1/…`, `…/actions/…`, `…/link/` | Slack's Web API, uploads, `response_url`s, Socket Mode |
 //! | `/playground/langfuse/…` | Langfuse's public API |
 //! | `GET /playground/api/channels` | `{channels: [{id, name, topic, workspace, cards, labelled, up, down, wanted, …}]}` |
 //! | `GET /playground/api/users` | `{users: [{id, name, real_name}]}`; the page is the user `you` |
@@ -162,6 +162,8 @@ pub struct Connection {
     pub slack_api_url: Url,
     /// `xoxb-…`.
     pub bot_token: SecretString,
+    /// `xapp-…`.
+    pub app_token: SecretString,
     /// The channel's id.
     pub channel: String,
 }
@@ -252,6 +254,7 @@ impl Playground {
             secret_key: keys.secret.clone(),
             slack_api_url: url_of(self.0.address, "playground/slack/api/"),
             bot_token: self.0.secrets.bot_token.clone(),
+            app_token: self.0.secrets.app_token.clone(),
             channel: place.channel.clone(),
         }
     }
@@ -292,6 +295,7 @@ fn open_slack(config: &PlaygroundConfig, secrets: &Secrets) -> anyhow::Result<Sl
         channels: config.places.iter().map(channel).collect(),
         users: users(&config.places),
         bot_token: secrets.bot_token.clone(),
+        app_token: secrets.app_token.clone(),
         signing_secret: secrets.signing_secret.clone(),
         service_url: config.service_url.clone(),
         team_url: url_of(config.address, "playground/"),

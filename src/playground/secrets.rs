@@ -16,6 +16,8 @@ use super::journal::make_folder;
 pub struct Secrets {
     /// `xoxb-…`.
     pub bot_token: SecretString,
+    /// `xapp-…`.
+    pub app_token: SecretString,
     /// Signs interactions.
     pub signing_secret: SecretString,
     keys: BTreeMap<String, Keys>,
@@ -33,6 +35,8 @@ pub struct Keys {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     bot_token: String,
+    #[serde(default = "app_token")]
+    app_token: String,
     signing_secret: String,
     keys: BTreeMap<String, (String, String)>,
 }
@@ -72,6 +76,7 @@ impl Kept {
     fn random() -> Self {
         Self {
             bot_token: format!("xoxb-{}", random(24)),
+            app_token: app_token(),
             signing_secret: random(16),
             keys: BTreeMap::new(),
         }
@@ -86,6 +91,7 @@ impl From<Kept> for Secrets {
         };
         Self {
             bot_token: kept.bot_token.into(),
+            app_token: kept.app_token.into(),
             signing_secret: kept.signing_secret.into(),
             keys: kept
                 .keys
@@ -94,6 +100,10 @@ impl From<Kept> for Secrets {
                 .collect(),
         }
     }
+}
+
+fn app_token() -> String {
+    format!("xapp-1-{}", random(24))
 }
 
 fn random(bytes: usize) -> String {

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::Message;
 use super::people::People;
+use super::socket::OPEN_SOCKET;
 use crate::http::client_builder;
 
 /// A call that takes longer is given up; whether it took effect is then unknown.
@@ -80,7 +81,7 @@ impl Posted {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Slack said no; nothing happened. `code` is Slack's word for it.
-    #[error("Slack refused {method}: {code}. {}", advice(code))]
+    #[error("Slack refused {method}: {code}. {}", advice(method, code))]
     Refused {
         /// The Web API method.
         method: &'static str,
@@ -188,7 +189,11 @@ const UNACCEPTABLE: [&str; 7] = [
 ];
 
 /// What a person can do about Slack's `code`.
-fn advice(code: &str) -> &'static str {
+fn advice(method: &str, code: &str) -> &'static str {
+    if method == OPEN_SOCKET && !PASSING.contains(&code) {
+        return "On the Slack app's page switch Socket Mode on, and under Basic Information, App-Level Tokens, make a \
+                token with the scope connections:write for SLACK_APP_TOKEN";
+    }
     match code {
         "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
             "Copy the Bot User OAuth Token again into SLACK_BOT_TOKEN"
@@ -396,7 +401,7 @@ impl Client {
         answered(method, || api.http_get(method, &parameters, None)).await
     }
 
-    async fn post<T: DeserializeOwned + Send>(
+    pub(super) async fn post<T: DeserializeOwned + Send>(
         &self,
         method: &'static str,
         request: &Value,

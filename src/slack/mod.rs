@@ -1,4 +1,4 @@
-//! Slack's Web API and signatures: one client for the real service and for the playground.
+//! Slack's Web API, signatures and Socket Mode: one client for the real service and for the playground.
 
 mod client;
 mod message;
@@ -7,10 +7,12 @@ mod respond;
 #[cfg(test)]
 pub mod scripted;
 mod signature;
+mod socket;
 mod whisper;
 
 pub use client::{Client, Error, Identity, Posted};
 pub use message::*;
 pub use people::Person;
 pub use signature::is_signed;
+pub use socket::{Envelope, Received, Socket};
 pub use whisper::Whisper;

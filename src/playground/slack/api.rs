@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::arguments::Arguments;
 use super::state::{BOT_ID, BOT_USER_ID, TEAM_ID};
-use super::{Slack, conversations, files, messages, views};
+use super::{Slack, conversations, files, messages, socket, views};
 
 /// A message with fifty full sections is below this.
 const BODY_MAX: usize = 4 * 1024 * 1024;
@@ -108,6 +108,9 @@ async fn call(
 }
 
 fn answer(slack: &Slack, method: &str, arguments: &Arguments) -> Answer {
+    if method == "apps.connections.open" {
+        return socket::open(slack, arguments);
+    }
     if method != "api.test" {
         authenticate(slack, arguments)?;
         slack.ordered_refusal(method, arguments)?;

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use hmac::{Hmac, Mac};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -14,7 +16,7 @@ pub enum Parcel<'a> {
     /// A slash command, as fields of a form.
     Command(&'a [(&'static str, String)]),
     /// Something that happened, with the number and reason of a retry.
-    Event(&'a Value, Option<(usize, &'static str)>),
+    Event(&'a Value, Retry),
 }
 
 /// How an app acknowledged.
@@ -36,9 +38,48 @@ pub struct Undelivered {
     pub is_final: bool,
 }
 
+/// The number and reason of a retry.
+pub type Retry = Option<(usize, &'static str)>;
+
+impl Parcel<'_> {
+    /// The kind of its envelope and what is in it.
+    fn in_envelope(&self) -> (&'static str, Cow<'_, Value>, Retry) {
+        match self {
+            Self::Interaction(payload) => ("interactive", Cow::Borrowed(*payload), None),
+            Self::Event(event, retry) => ("events_api", Cow::Borrowed(*event), *retry),
+            Self::Command(fields) => {
+                let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
+                ("slash_commands", Cow::Owned(fields.collect()), None)
+            }
+        }
+    }
+}
+
+fn said(answer: Value) -> Acknowledged {
+    let is_json = !answer.is_null();
+    let body = if is_json {
+        answer.to_string()
+    } else {
+        String::new()
+    };
+    Acknowledged { body, is_json }
+}
+
+fn broken(problem: &str) -> Undelivered {
+    Undelivered {
+        reason: "timeout",
+        problem: problem.to_owned(),
+        is_final: false,
+    }
+}
+
 impl Slack {
-    /// Sends a parcel, signed as Slack signs it, and waits until the app has acknowledged it.
+    /// Sends a parcel, signed as Slack signs it or by Socket Mode, and waits until the app has acknowledged it.
     pub(super) async fn deliver(&self, parcel: Parcel<'_>) -> Result<Acknowledged, Undelivered> {
+        let (kind, payload, retry) = parcel.in_envelope();
+        if let Some(delivered) = self.deliver_by_socket(kind, &payload, retry).await {
+            return delivered.map(said).map_err(broken);
+        }
         let answer = self.request(parcel).send().await.map_err(undelivered)?;
         let status = answer.status();
         let header = |name| {

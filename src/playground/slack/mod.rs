@@ -1,8 +1,8 @@
 //! The stand-in for Slack: one team, its channels, and the Web API that apps talk to.
 //!
 //! What comes in: calls of the Web API (`api`), uploads (`files`), and what people do: clicks (`clicks`),
-//! and the rest (`people`). What goes out, signed as Slack signs it (`deliver`): interactions, commands,
-//! and events (`events`). What an administrator may do to an app is in `standing`. Everything that a team would still show tomorrow is in
+//! and the rest (`people`). What goes out, signed as Slack signs it (`deliver`) or, once the app has opened Socket Mode, by a
+//! connection of it (`socket`): interactions, commands, and events (`events`). What an administrator may do to an app is in `standing`. Everything that a team would still show tomorrow is in
 //! a journal before it is answered for. Nothing here knows what iofold's messages mean.
 
 mod api;
@@ -18,6 +18,7 @@ mod messages;
 mod people;
 mod rate;
 mod refusals;
+mod socket;
 mod standing;
 mod state;
 mod views;
@@ -44,6 +45,7 @@ pub use views::View;
 
 use self::rate::RateCounter;
 use self::refusals::Ordered;
+use self::socket::Sockets;
 use self::state::Entry;
 use super::journal::Journal;
 
@@ -80,6 +82,8 @@ pub struct TeamConfig {
     pub users: Vec<User>,
     /// The app's token.
     pub bot_token: SecretString,
+    /// The app's own token, `xapp-…`, by which it opens Socket Mode.
+    pub app_token: SecretString,
     /// Signs what goes to the app.
     pub signing_secret: SecretString,
     /// The app's address, ending in a slash: below it are `slack/interactions`, `slack/events` and
@@ -108,6 +112,7 @@ struct Parts {
     state: Mutex<State>,
     rates: Mutex<RateCounter>,
     ordered: Mutex<Ordered>,
+    sockets: Sockets,
     changed: watch::Sender<u64>,
 }
 
@@ -135,15 +140,17 @@ impl Slack {
             state: Mutex::new(state),
             rates,
             ordered: Mutex::default(),
+            sockets: Sockets::default(),
             changed,
         })))
     }
 
-    /// The Web API under `api/`, uploads under `upload/`, `response_url`s under `actions/`.
+    /// The Web API under `api/`, uploads under `upload/`, `response_url`s under `actions/`, Socket Mode under `link/`.
     pub fn router(&self) -> Router {
         Router::new()
             .merge(api::routes())
             .merge(files::routes())
+            .merge(socket::routes())
             .with_state(self.clone())
     }
 

@@ -42,6 +42,7 @@ pub struct Stage {
     /// Where the stand-ins listen.
     pub stand_ins: SocketAddr,
     settings: Vec<(String, String)>,
+    by_socket: bool,
     _folder: TempDir,
     _watch: Watch,
 }
@@ -158,15 +159,33 @@ impl Stage {
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect(),
             stand_ins,
+            by_socket: false,
             _folder: folder,
             _watch: watch,
         }
+    }
+
+    /// The same with Socket Mode instead of signed requests.
+    pub fn by_socket(mut self) -> Self {
+        self.by_socket = true;
+        self
     }
 
     /// The variables that connect a service to this stage.
     pub fn environment(&self) -> Vec<(String, String)> {
         let places = self.playground.places();
         let place = places.first().expect("a stage has one place");
+        let signing_secret = self.playground.signing_secret();
+        let way_in = match self.by_socket {
+            true => (
+                "SLACK_APP_TOKEN",
+                place.app_token.expose_secret().to_owned(),
+            ),
+            false => (
+                "SLACK_SIGNING_SECRET",
+                signing_secret.expose_secret().to_owned(),
+            ),
+        };
         let pairs = [
             ("DATABASE_URL", self.database_url.clone()),
             ("IOFOLD_LISTEN", self.service.to_string()),
@@ -183,10 +202,7 @@ impl Stage {
                 place.bot_token.expose_secret().to_owned(),
             ),
             ("SLACK_CHANNEL", place.channel.clone()),
-            (
-                "SLACK_SIGNING_SECRET",
-                self.playground.signing_secret().expose_secret().to_owned(),
-            ),
+            way_in,
             ("XDG_CACHE_HOME", cache_folder().display().to_string()),
         ];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value));
