@@ -21,7 +21,8 @@
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
 //! status codes, [`auth`] knows the keys of those who send traces, [`body`] bounds what is sent to us, [`http`] makes our clients, [`bearer`] checks
 //! tokens, [`callouts`] takes what people ask for in Langfuse's menu, [`code_evals`] runs Langfuse's code evaluators,
-//! [`inbound`] sends what comes from Slack to its rooms, [`health`] and [`overview`]
+//! [`inbound`] sends what comes from Slack to its rooms, [`install`] connects teams that install the app, [`vault`] seals
+//! their tokens, [`health`] and [`overview`]
 //! answer `/healthz`, `/readyz` and `/`, [`playground`] stands in for Slack and Langfuse, and [`cli`]
 //! is the command line.
 
@@ -42,6 +43,7 @@ pub mod health;
 pub mod http;
 pub mod inbound;
 pub mod ingest;
+pub mod install;
 pub mod jobs;
 pub mod label;
 pub mod langfuse;
@@ -57,4 +59,5 @@ pub mod slack;
 pub mod sources;
 pub mod stats;
 pub mod store;
+pub mod vault;
 pub mod workspace;

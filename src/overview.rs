@@ -72,7 +72,7 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
             }
         }
     }
-    text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
+    text += &connection("Slack", workspace.slack().map(|c| &c.health));
     text += "<table>";
     for (name, count) in counts(app, &workspace.id).await? {
         let _ = write!(text, "<tr><th>{name}</th><td>{count}</td></tr>");

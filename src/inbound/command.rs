@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::install;
 
 /// What works, for whoever asks or types something else.
 const HELP: &str = "`/iofold help` shows this";
@@ -17,6 +18,9 @@ pub struct Command {
     /// `T…`.
     #[serde(default)]
     pub team_id: String,
+    /// `E…`: the org that the team is of; empty outside an Enterprise Grid.
+    #[serde(default)]
+    pub enterprise_id: String,
     /// `C…`: where it was typed.
     #[serde(default)]
     pub channel_id: String,
@@ -33,10 +37,18 @@ pub struct Command {
     pub response_url: String,
 }
 
+impl Command {
+    /// Where it was typed, in a payload's words.
+    pub(super) fn place(&self) -> Value {
+        json!({"team_id": self.team_id, "enterprise_id": self.enterprise_id})
+    }
+}
+
 /// The answer, for whoever typed it alone.
-pub(super) async fn handle(_app: &App, command: &Command) -> anyhow::Result<Value> {
+pub(super) async fn handle(app: &App, command: &Command) -> anyhow::Result<Value> {
     let text = match command.text.trim() {
         "" | "help" => HELP.to_owned(),
+        "here" => install::here(app, command).await?,
         _ => format!("iofold doesn't know that. {HELP}"),
     };
     Ok(json!({"response_type": "ephemeral", "text": text}))

@@ -20,6 +20,7 @@ pub(super) struct Interaction {
     kind: String,
     pub user: User,
     team: Option<Id>,
+    enterprise: Option<Id>,
     channel: Option<Id>,
     trigger_id: Option<String>,
     #[serde(default)]
@@ -42,7 +43,7 @@ pub(super) struct User {
     username: Option<String>,
     name: Option<String>,
     /// Another team's in a channel shared by Slack Connect.
-    team_id: Option<String>,
+    pub team_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,14 +64,10 @@ impl User {
 }
 
 impl Interaction {
+    /// The team where it happened; the org where Slack names no team, as it does for an org's installation.
     pub fn team(&self) -> &str {
-        self.team.as_ref().map_or("", |team| &team.id)
-    }
-
-    /// Guests see the channel, but their thumbs are not the team's.
-    pub fn is_a_guests(&self) -> bool {
-        let home = self.user.team_id.as_deref();
-        home.is_some_and(|home| home != self.team())
+        let place = self.team.as_ref().or(self.enterprise.as_ref());
+        place.map_or("", |place| &place.id)
     }
 
     pub fn channel(&self) -> &str {

@@ -89,7 +89,7 @@ async fn session_of(
 
 /// Opens the reason modal beside the answer to Slack, which must not wait for it.
 fn ask_why(app: &App, workspace: &Workspace, trace: TraceId, trigger_id: String) {
-    let Some(slack) = &workspace.slack else {
+    let Some(slack) = workspace.slack() else {
         return;
     };
     let client = slack.client.clone();
