@@ -1,5 +1,5 @@
 -- Teams and orgs that the app was installed in by OAuth. Tokens are sealed (src/vault.rs) for the row's id and column, and
--- null once the installation ended; channel is empty until one is chosen; revision counts what others must take over.
+-- null once the installation ended; renew_at_ms is null where they are for good; channel is empty until one is chosen; revision counts what others must take over.
 create table slack_installations (
     id text primary key,
     workspace_id text not null unique references workspaces (id),
@@ -11,7 +11,7 @@ create table slack_installations (
     channel text not null,
     bot_token text,
     refresh_token text,
-    expires_at_ms bigint,
+    renew_at_ms bigint,
     revision bigint not null,
     renewing_until_ms bigint not null,
     installed_at_ms bigint not null,

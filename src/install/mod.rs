@@ -174,16 +174,17 @@ fn sealed(installing: &Installing, id: &str, grant: &Grant) -> store::Tokens {
         let place = place(id, column);
         installing.vault.seal(&place, secret)
     };
-    let lives_ms = |seconds: i64| seconds.saturating_mul(1_000);
+    // Of Slack's twelve hours, the last two are left for trying.
+    let renew_after_ms = |seconds: i64| seconds.saturating_mul(1_000) / 6 * 5;
     store::Tokens {
         bot: seal("bot_token", &grant.token),
         refresh: grant
             .refresh_token
             .as_ref()
             .map(|t| seal("refresh_token", t)),
-        expires_at_ms: grant
+        renew_at_ms: grant
             .expires_in
-            .map(|s| crate::store::now_ms() + lives_ms(s)),
+            .map(|s| crate::store::now_ms() + renew_after_ms(s)),
     }
 }
 

@@ -10,8 +10,6 @@ use crate::workspace::Workspace;
 
 /// How often rows that another process wrote are taken over, and tokens looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// A token is renewed this long before its end: of Slack's 12 hours, the last two.
-const RENEW_BEFORE_MS: i64 = 2 * 3_600_000;
 /// How long one process has a renewal for itself; longer than a call may take.
 const CLAIM_MS: i64 = 60_000;
 
@@ -52,19 +50,23 @@ async fn look(app: &App, installing: &Installing) -> anyhow::Result<()> {
 }
 
 fn is_due(app: &App, row: &store::Installation) -> bool {
-    let Some(expires_at_ms) = row.expires_at_ms.filter(|_| row.refresh_token.is_some()) else {
+    let Some(renew_at_ms) = row.renew_at_ms.filter(|_| row.refresh_token.is_some()) else {
         return false;
     };
+    has_expired(app, row) || renew_at_ms < now_ms()
+}
+
+/// Whether Slack has said so to this process.
+fn has_expired(app: &App, row: &store::Installation) -> bool {
     let slack = app.workspace(&row.workspace).and_then(Workspace::slack);
-    let has_expired = slack.is_some_and(|slack| slack.client.has_expired());
-    has_expired || expires_at_ms - RENEW_BEFORE_MS < now_ms()
+    slack.is_some_and(|slack| slack.client.has_expired())
 }
 
 /// Exchanges the refresh token, which Slack takes once.
 ///
 /// One process at a time does it. Should this one die between Slack's answer and the row, the token at hand still works
-/// to its end, and the next attempt is with the refresh token of before: Slack either takes it again, or the
-/// installation ends with a sentence, and a person installs it anew.
+/// to its end, and further attempts are with the refresh token of before. Where Slack takes that no more, the
+/// installation ends with the token, with a sentence, and a person installs it anew.
 async fn renew(
     app: &App,
     installing: &Installing,
@@ -91,7 +93,9 @@ async fn renew(
             store::renewed(&app.db, row, &tokens).await?;
             sync(app).await
         }
-        Err(Error::Refused { code, .. }) if OVER.contains(&code.as_str()) => {
+        Err(Error::Refused { code, .. })
+            if OVER.contains(&code.as_str()) && has_expired(app, row) =>
+        {
             let because = format!("Slack does not renew the app's token ({code}).");
             store::end(&app.db, &row.id, &because, i64::MAX).await?;
             sync(app).await

@@ -23,19 +23,19 @@ pub struct Installation {
     pub ended_because: Option<String>,
     pub(super) bot_token: Option<String>,
     pub(super) refresh_token: Option<String>,
-    pub(super) expires_at_ms: Option<i64>,
+    pub(super) renew_at_ms: Option<i64>,
     pub(super) revision: i64,
 }
 
-/// Sealed tokens, and when the first of them ends.
+/// Sealed tokens, and when to renew them; `None` where they are for good.
 pub struct Tokens {
     pub bot: String,
     pub refresh: Option<String>,
-    pub expires_at_ms: Option<i64>,
+    pub renew_at_ms: Option<i64>,
 }
 
 const COLUMNS: &str =
-    "select id, workspace_id, name, installed_by, channel, bot_token, refresh_token, expires_at_ms,
+    "select id, workspace_id, name, installed_by, channel, bot_token, refresh_token, renew_at_ms,
     revision, ended_at_ms, ended_because from slack_installations";
 
 fn read(row: &AnyRow) -> sqlx::Result<Installation> {
@@ -49,7 +49,7 @@ fn read(row: &AnyRow) -> sqlx::Result<Installation> {
         ended_because: row.try_get("ended_because")?,
         bot_token: row.try_get("bot_token")?,
         refresh_token: row.try_get("refresh_token")?,
-        expires_at_ms: row.try_get("expires_at_ms")?,
+        renew_at_ms: row.try_get("renew_at_ms")?,
         revision: row.try_get("revision")?,
     })
 }
@@ -86,12 +86,12 @@ pub async fn install(
     sqlx::query(
         "insert into slack_installations
            (id, workspace_id, is_org, name, bot_user_id, scopes, installed_by, channel, bot_token, refresh_token,
-            expires_at_ms, revision, renewing_until_ms, installed_at_ms, updated_at_ms)
+            renew_at_ms, revision, renewing_until_ms, installed_at_ms, updated_at_ms)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, 0, $12, $12)
          on conflict (id) do update set
            name = excluded.name, bot_user_id = excluded.bot_user_id, scopes = excluded.scopes,
            installed_by = excluded.installed_by, bot_token = excluded.bot_token,
-           refresh_token = excluded.refresh_token, expires_at_ms = excluded.expires_at_ms,
+           refresh_token = excluded.refresh_token, renew_at_ms = excluded.renew_at_ms,
            revision = slack_installations.revision + 1, renewing_until_ms = 0,
            installed_at_ms = excluded.installed_at_ms, updated_at_ms = excluded.updated_at_ms,
            ended_at_ms = null, ended_because = null",
@@ -106,7 +106,7 @@ pub async fn install(
     .bind(channel)
     .bind(&tokens.bot)
     .bind(tokens.refresh.as_deref())
-    .bind(tokens.expires_at_ms)
+    .bind(tokens.renew_at_ms)
     .bind(now_ms())
     .execute(db.pool())
     .await
@@ -116,7 +116,7 @@ pub async fn install(
 /// Erases the tokens of an installation that is not from after `happened_ms`; says whether it lasted until now.
 pub async fn end(db: &Db, id: &str, because: &str, happened_ms: i64) -> sqlx::Result<bool> {
     let ended = sqlx::query(
-        "update slack_installations set bot_token = null, refresh_token = null, expires_at_ms = null,
+        "update slack_installations set bot_token = null, refresh_token = null, renew_at_ms = null,
            ended_at_ms = $1, ended_because = $2, updated_at_ms = $1, revision = revision + 1
          where id = $3 and ended_at_ms is null and installed_at_ms <= $4",
     )
@@ -161,13 +161,13 @@ pub async fn claim_renewal(db: &Db, row: &Installation, until_ms: i64) -> sqlx::
 /// Writes renewed tokens; `false` where the team installed again or ended it meanwhile, which stands.
 pub async fn renewed(db: &Db, row: &Installation, tokens: &Tokens) -> sqlx::Result<bool> {
     let written = sqlx::query(
-        "update slack_installations set bot_token = $1, refresh_token = $2, expires_at_ms = $3, updated_at_ms = $4,
+        "update slack_installations set bot_token = $1, refresh_token = $2, renew_at_ms = $3, updated_at_ms = $4,
            revision = revision + 1, renewing_until_ms = 0
          where id = $5 and refresh_token = $6",
     )
     .bind(&tokens.bot)
     .bind(tokens.refresh.as_deref())
-    .bind(tokens.expires_at_ms)
+    .bind(tokens.renew_at_ms)
     .bind(now_ms())
     .bind(&row.id)
     .bind(row.refresh_token.as_deref())

@@ -9,6 +9,7 @@ mod arguments;
 mod blocks;
 mod clicks;
 mod files;
+mod oauth;
 mod rate;
 mod refusals;
 mod state;
@@ -24,6 +25,7 @@ use url::Url;
 
 pub use api::Refusal;
 pub use clicks::ClickError;
+pub use oauth::{CLIENT_ID, ORG_ID, OTHER_TEAM_ID};
 pub use rate::RateLimits;
 pub use state::{BOT_USER_ID, Channel, Click, File, Message, State, TEAM_ID, User, View};
 
@@ -87,6 +89,7 @@ struct Parts {
     state: Mutex<State>,
     rates: Mutex<RateCounter>,
     ordered: Mutex<Ordered>,
+    desk: Mutex<oauth::Desk>,
     changed: watch::Sender<u64>,
 }
 
@@ -112,6 +115,7 @@ impl Slack {
             state: Mutex::new(state),
             rates,
             ordered: Mutex::default(),
+            desk: Mutex::default(),
             changed,
         })))
     }
@@ -121,6 +125,7 @@ impl Slack {
         Router::new()
             .merge(api::routes())
             .merge(files::routes())
+            .merge(oauth::routes())
             .with_state(self.clone())
     }
 
