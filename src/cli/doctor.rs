@@ -9,6 +9,7 @@ use crate::domain::Verdict;
 use crate::install::Installation;
 use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
+use crate::slack::scopes;
 use crate::sources::{langsmith, openai};
 use crate::store::Db;
 use crate::vault::Vault;
@@ -237,6 +238,12 @@ async fn installation(
     let by = &row.installed_by;
     let identity = client.identity().await;
     identity.with_context(|| format!("workspace {workspace}, installed by {by}"))?;
+    let granted: Vec<_> = row.scopes.split(',').map(str::to_owned).collect();
+    let missing = scopes::missing(&granted).join(", ");
+    anyhow::ensure!(
+        missing.is_empty(),
+        "workspace {workspace} lacks {missing}; {by} or an admin has to install the app again"
+    );
     if row.channel.is_empty() {
         return Ok(format!(
             "workspace {workspace}, no channel yet: somebody has to type /iofold here in one"

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::owner::{owner, refuse};
+use super::owner::{counts, owner, refuse};
 use super::{Answer, malformed};
 use crate::app::App;
 use crate::domain::{AnnotatorId, TraceId, VersionId};
@@ -43,7 +43,7 @@ pub(super) struct User {
     username: Option<String>,
     name: Option<String>,
     /// Another team's in a channel shared by Slack Connect.
-    pub team_id: Option<String>,
+    team_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +68,11 @@ impl Interaction {
     pub fn team(&self) -> &str {
         let place = self.team.as_ref().or(self.enterprise.as_ref());
         place.map_or("", |place| &place.id)
+    }
+
+    /// Guests see the channel, but what they click counts only where the operator says so.
+    pub fn is_a_guests(&self, app: &App) -> bool {
+        !counts(app, self.user.team_id.as_deref(), self.team())
     }
 
     pub fn channel(&self) -> &str {

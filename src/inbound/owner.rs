@@ -16,7 +16,7 @@ pub(super) async fn owner<'a>(
     kind: Kind,
     subject: &str,
 ) -> anyhow::Result<Option<&'a Workspace>> {
-    if !counts(app, interaction.user.team_id.as_deref(), interaction.team()) {
+    if interaction.is_a_guests(app) {
         return Ok(None);
     }
     for workspace in app.workspaces() {

@@ -31,8 +31,8 @@ pub async fn begin(State(app): State<App>, headers: HeaderMap) -> Result<Respons
     let expires_at_ms = now_ms() + STATE_LIVES_S * 1_000;
     let hashes = [&state, &browser].map(sha256_hex);
     store::insert_state(&app.db, &hashes[0], &hashes[1], expires_at_ms).await?;
-    let scopes: Vec<_> = scopes::bot_scopes().into_iter().collect();
-    let page = installing.oauth.authorize_url(&scopes.join(","), &state);
+    let scopes = scopes::wanted().join(",");
+    let page = installing.oauth.authorize_url(&scopes, &state);
     let headers = [
         (SET_COOKIE, set_cookie(installing, &browser)),
         (CACHE_CONTROL, "no-store".to_owned()),

@@ -17,6 +17,8 @@ pub struct Installation {
     pub installed_by: String,
     /// Where people are asked; empty while none is chosen.
     pub channel: String,
+    /// The scopes that were granted, with commas between them.
+    pub scopes: String,
     /// When it ended; `None` while it lasts.
     pub ended_at_ms: Option<i64>,
     /// A sentence that says why it ended.
@@ -35,7 +37,7 @@ pub struct Tokens {
 }
 
 const COLUMNS: &str =
-    "select id, workspace_id, name, installed_by, channel, bot_token, refresh_token, renew_at_ms,
+    "select id, workspace_id, name, scopes, installed_by, channel, bot_token, refresh_token, renew_at_ms,
     revision, ended_at_ms, ended_because from slack_installations";
 
 fn read(row: &AnyRow) -> sqlx::Result<Installation> {
@@ -45,6 +47,7 @@ fn read(row: &AnyRow) -> sqlx::Result<Installation> {
         name: row.try_get("name")?,
         installed_by: row.try_get("installed_by")?,
         channel: row.try_get("channel")?,
+        scopes: row.try_get("scopes")?,
         ended_at_ms: row.try_get("ended_at_ms")?,
         ended_because: row.try_get("ended_because")?,
         bot_token: row.try_get("bot_token")?,
