@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use axum::Router;
 use axum::routing::{get, post};
+use elsa::sync::FrozenVec;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -25,9 +26,10 @@ use crate::playground::{self, Playground, PlaygroundConfig};
 use crate::sandbox::Sandbox;
 use crate::sources::{langsmith, openai};
 use crate::store::{Db, now_ms};
-use crate::workspace::{self, LangfuseConnection, SlackConnection, Source, Workspace};
+use crate::workspace::{self, LangfuseConnection, SlackConnection, SlackSlot, Source, Workspace};
 use crate::{
-    callouts, code_evals, generate, health, inbound, ingest, label, overview, report, run, score,
+    callouts, code_evals, generate, health, inbound, ingest, install, label, overview, report, run,
+    score,
 };
 use crate::{langfuse, slack};
 
@@ -62,6 +64,10 @@ pub struct Parts {
     pub slack_signing_secret: Option<SecretString>,
     /// Opens Socket Mode; `None` where it is not used.
     pub socket_mode: Option<inbound::SocketMode>,
+    /// Lets teams install the Slack app by themselves; `None` where it is not theirs to install.
+    pub installing: Option<install::Installing>,
+    /// Which team is of which org.
+    pub orgs: install::Orgs,
     /// Lets Langfuse's Web Callouts in; without it they are refused.
     pub callout_token: Option<SecretString>,
     /// Who may have code evaluators of Langfuse's run.
@@ -79,7 +85,7 @@ pub struct Parts {
     /// Whether `/playground/` is there.
     pub has_playground: bool,
     judge: Option<Arc<dyn Judge>>,
-    workspaces: Vec<Workspace>,
+    workspaces: FrozenVec<Box<Workspace>>,
     stopping: CancellationToken,
 }
 
@@ -92,8 +98,8 @@ impl Deref for App {
 }
 
 impl Parts {
-    /// Every workspace of this service.
-    pub fn workspaces(&self) -> &[Workspace] {
+    /// Every workspace of this service, to which others may come while it runs.
+    pub fn workspaces(&self) -> &FrozenVec<Box<Workspace>> {
         &self.workspaces
     }
 
@@ -114,12 +120,15 @@ impl Parts {
         }
     }
 
-    /// Whether the workspace's Slack token belongs to `team`: by what this process has heard, else by
+    /// Whether the workspace's Slack token belongs to `team`, or to the org that `team` is of: by what this process has heard, else by
     /// what an earlier one has written down. Slack is asked only before the very first answer.
     pub async fn is_of_team(&self, workspace: &Workspace, team: &str) -> anyhow::Result<bool> {
-        let Some(slack) = &workspace.slack else {
+        let Some(slack) = workspace.slack() else {
             return Ok(false);
         };
+        if let Some(tenant) = &slack.tenant {
+            return Ok(self.orgs.is_within(team, tenant));
+        }
         if let Some(identity) = slack.known_identity() {
             return Ok(identity.team_id == team);
         }
@@ -137,6 +146,14 @@ impl Parts {
         self.judge
             .clone()
             .or_else(|| self.llm.as_ref().map(metered))
+    }
+
+    /// Takes a workspace in, unless it is there already.
+    pub fn ensure_workspace(&self, workspace: Workspace) -> &Workspace {
+        match self.workspace(&workspace.id) {
+            Some(known) => known,
+            None => self.workspaces.push_get(Box::new(workspace)),
+        }
     }
 
     /// A trace that last changed before this time is settled.
@@ -198,6 +215,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
     let playground = playground(&config, address)?;
     let connected = connect(&config, playground.as_ref())?;
+    let installing = install::Installing::of(&config)?;
     let stopping = CancellationToken::new();
     let llm = config.llm.as_ref().map(llm::connect).transpose()?;
     let app = App(Arc::new(Parts {
@@ -212,6 +230,8 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         settings: config.settings,
         slack_signing_secret: connected.signing_secret,
         socket_mode: connected.socket_mode,
+        installing,
+        orgs: install::Orgs::default(),
         callout_token: config.langfuse_callout_token,
         code_evals: code_evals::Doors::new(config.code_eval_token, config.lambda_key),
         backfill_owner: ingest::backfill::Owner::service(),
@@ -220,7 +240,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         tasks: TaskTracker::new(),
         started_at_ms: now_ms(),
         has_playground: playground.is_some(),
-        workspaces: connected.workspaces,
+        workspaces: connected.workspaces.into(),
         stopping,
     }));
     for workspace in app.workspaces() {
@@ -230,6 +250,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
             tracing::info!(workspace.id = %workspace.id, "Langfuse takes {limit}");
         }
     }
+    install::sync(&app).await?;
     let router = router(&app, playground.as_ref());
     Ok(Service {
         address,
@@ -275,7 +296,7 @@ pub fn langfuse_client(config: &LangfuseConfig) -> anyhow::Result<langfuse::Clie
 }
 
 struct Connected {
-    workspaces: Vec<Workspace>,
+    workspaces: Vec<Box<Workspace>>,
     signing_secret: Option<SecretString>,
     socket_mode: Option<inbound::SocketMode>,
 }
@@ -305,12 +326,18 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
         openai: openai
             .transpose()?
             .map(|client| Source::new("OpenAI", client)),
-        slack: connection.transpose()?,
+        slack: SlackSlot::from(connection.transpose()?),
     };
+    let installed = config
+        .install
+        .as_ref()
+        .and_then(|c| c.signing_secret.as_ref());
+    let signing_secret = slack.and_then(|c| c.signing_secret.as_ref());
+    let signing_secret = signing_secret.or(installed);
     Ok(Connected {
-        workspaces: vec![workspace],
-        signing_secret: slack.and_then(|c| c.signing_secret.clone()),
-        socket_mode: slack.map(inbound::SocketMode::of).transpose()?.flatten(),
+        workspaces: vec![Box::new(workspace)],
+        signing_secret: signing_secret.cloned(),
+        socket_mode: inbound::SocketMode::of(config)?,
     })
 }
 
@@ -320,14 +347,14 @@ fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
         let langfuse =
             langfuse::Client::new(&place.langfuse_url, &place.public_key, &place.secret_key)?;
         let slack = slack::Client::new(&place.slack_api_url, &place.bot_token)?;
-        workspaces.push(Workspace {
+        workspaces.push(Box::new(Workspace {
             id: WorkspaceId::from(place.workspace.as_str()),
             langfuse: Some(LangfuseConnection::new(langfuse)),
             webhook_secret: None,
             langsmith: None,
             openai: None,
-            slack: Some(SlackConnection::new(slack, place.channel.clone())),
-        });
+            slack: Some(SlackConnection::new(slack, place.channel.clone())).into(),
+        }));
     }
     Ok(Connected {
         workspaces,
@@ -336,22 +363,19 @@ fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
     })
 }
 
-/// Asks Slack once whose tokens these are and writes it down, so that no click has to wait for it.
-async fn learn_teams(app: App) {
-    for workspace in app.workspaces() {
-        let Some(slack) = &workspace.slack else {
-            continue;
+/// Asks Slack once whose token a workspace has and writes it down, so that no click has to wait for it.
+pub async fn learn_team(app: App, id: WorkspaceId) {
+    while let Some(slack) = app.workspace(&id).and_then(Workspace::slack) {
+        if app.is_stopping() || slack.health.is_over() {
+            return;
+        }
+        let Err(error) = workspace::learn_team(&app.db, &id, slack).await else {
+            return;
         };
-        while !app.is_stopping() {
-            let learnt = workspace::learn_team(&app.db, &workspace.id, slack).await;
-            let Err(error) = learnt else {
-                break;
-            };
-            slack.health.failed(error.to_string(), None);
-            tokio::select! {
-                () = tokio::time::sleep(SWEEP_INTERVAL) => {}
-                () = app.stopping.cancelled() => {}
-            }
+        slack.health.failed(error.to_string(), None);
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+            () = app.stopping.cancelled() => {}
         }
     }
 }
@@ -375,6 +399,8 @@ fn router(app: &App, playground: Option<&Playground>) -> Router {
         .route("/slack/interactions", post(inbound::receive_interaction))
         .route("/slack/commands", post(inbound::receive_command))
         .route("/slack/events", post(inbound::receive_event))
+        .route("/slack/install", get(install::begin))
+        .route("/slack/oauth/callback", get(install::complete))
         .with_state(app.clone());
     match playground {
         Some(playground) => {
@@ -422,7 +448,11 @@ impl Service {
         }
         let sweeper = tokio::spawn(sweep(app.clone(), stopped()));
         let handler = app.clone();
-        app.tasks.spawn(learn_teams(app.clone()));
+        for workspace in app.workspaces() {
+            app.tasks
+                .spawn(learn_team(app.clone(), workspace.id.clone()));
+        }
+        app.tasks.spawn(install::keep(app.clone()));
         inbound::keep_sockets(&app);
         let queue_worker = self.worker;
         let stop_worker = stopped();

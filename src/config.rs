@@ -1,5 +1,6 @@
 //! The configuration: the only file that reads the environment.
 
+mod install;
 mod langfuse;
 mod llm;
 mod slack;
@@ -22,7 +23,9 @@ use crate::llm::LlmConfig;
 use crate::sandbox;
 use crate::sources::langsmith::LangSmithConfig;
 use crate::sources::openai::StoredConfig;
+use crate::vault;
 
+pub use install::InstallConfig;
 use langfuse::langfuse;
 pub use llm::llm;
 pub use slack::SlackConfig;
@@ -53,6 +56,10 @@ pub struct Config {
     pub lambda_key: Option<Key>,
     /// The Slack app and channel of the `default` workspace.
     pub slack: Option<SlackConfig>,
+    /// The Slack app that teams install, beside that one or instead.
+    pub install: Option<InstallConfig>,
+    /// Seals tokens at rest; `None`: a key beside an embedded database does.
+    pub secret_key: Option<vault::Key>,
     /// The LLMs that write evals and answer what evals ask.
     pub llm: Option<LlmConfig>,
     /// How often things happen, and from how many labels on.
@@ -91,6 +98,8 @@ pub struct Settings {
     pub settle_after: Duration,
     /// What people's thumbs are about.
     pub label_unit: LabelUnit,
+    /// Whether labels of another team's people count, in channels shared by Slack Connect.
+    pub slack_guests: bool,
 }
 
 impl Default for Settings {
@@ -101,6 +110,7 @@ impl Default for Settings {
             poll_interval: Duration::from_secs(10),
             settle_after: Duration::from_secs(30),
             label_unit: LabelUnit::Trace,
+            slack_guests: false,
         }
     }
 }
@@ -212,8 +222,10 @@ impl Environment {
 impl Config {
     /// Reads and checks the environment; the error names the variable and the fix.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let database_url = database_url(environment)?;
         let mut config = Self {
-            database_url: database_url(environment)?,
+            secret_key: install::secret_key(environment, &database_url)?,
+            database_url,
             listen: environment
                 .parsed(
                     "IOFOLD_LISTEN",
@@ -229,6 +241,7 @@ impl Config {
             code_eval_token: environment.secret("IOFOLD_CODE_EVAL_TOKEN"),
             lambda_key: lambda_key(environment)?,
             slack: slack(environment)?,
+            install: install::install(environment)?,
             llm: llm(environment)?,
             settings: Settings::default(),
             cache_dir: cache_dir(environment),
@@ -253,7 +266,12 @@ impl Config {
     pub fn wants_playground(&self) -> bool {
         let is_private =
             self.listen.ip().is_loopback() && self.public_url.as_ref().is_none_or(is_loopback);
-        !self.reads_traces() && self.slack.is_none() && is_private
+        !self.reads_traces() && !self.has_slack() && is_private
+    }
+
+    /// Whether there is a Slack app to ask people by.
+    pub fn has_slack(&self) -> bool {
+        self.slack.is_some() || self.install.is_some()
     }
 
     fn reads_traces(&self) -> bool {
@@ -274,7 +292,7 @@ impl Config {
             ),
         ];
         let open = doors.iter().find(|(_, is_set)| *is_set);
-        if let (Some((what, _)), None) = (open, &self.slack) {
+        if let (Some((what, _)), false) = (open, self.has_slack()) {
             return Err(ConfigError::new(
                 "SLACK_BOT_TOKEN",
                 format!("is not set, but {what}"),
@@ -352,6 +370,7 @@ fn settings(environment: &Environment, default: Settings) -> Result<Settings, Co
         label_unit: environment
             .parsed("IOFOLD_LABEL_UNIT", "`trace` or `session`")?
             .unwrap_or(default.label_unit),
+        slack_guests: install::guests(environment)?,
     })
 }
 

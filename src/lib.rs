@@ -21,8 +21,9 @@
 //! Around them: [`app`] builds everything once, [`config`] reads the environment, [`error`] knows
 //! status codes, [`auth`] knows the keys of those who send traces, [`body`] bounds what is sent to us, [`http`] makes our clients, [`bearer`] checks
 //! tokens, [`callouts`] takes what people ask for in Langfuse's menu, [`code_evals`] runs Langfuse's code evaluators,
-//! [`inbound`] sends what comes from Slack to its rooms, [`health`] and [`overview`]
-//! answer `/healthz`, `/readyz` and `/`, [`standing`] says how a workspace stands, [`playground`] stands in for Slack and Langfuse, and [`cli`]
+//! [`inbound`] sends what comes from Slack to its rooms, [`install`] connects teams that install the app, [`vault`] seals
+//! their tokens, [`health`] and [`overview`] answer `/healthz`, `/readyz` and `/`, [`standing`] says how a workspace
+//! stands, [`playground`] stands in for Slack and Langfuse, and [`cli`]
 //! is the command line.
 
 pub mod app;
@@ -42,6 +43,7 @@ pub mod health;
 pub mod http;
 pub mod inbound;
 pub mod ingest;
+pub mod install;
 pub mod jobs;
 pub mod label;
 pub mod langfuse;
@@ -58,4 +60,5 @@ pub mod sources;
 pub mod standing;
 pub mod stats;
 pub mod store;
+pub mod vault;
 pub mod workspace;

@@ -78,7 +78,7 @@ impl Scene {
     }
 
     fn connection(&self) -> &SlackConnection {
-        self.workspace().slack.as_ref().unwrap()
+        self.workspace().slack().unwrap()
     }
 
     async fn post(&self, subject: &str, message: Message) -> anyhow::Result<Option<Posted>> {

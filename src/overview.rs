@@ -64,7 +64,7 @@ async fn section(app: &App, workspace: &Workspace) -> Result<String, ApiError> {
             }
         }
     }
-    text += &connection("Slack", workspace.slack.as_ref().map(|c| &c.health));
+    text += &connection("Slack", workspace.slack().map(|c| &c.health));
     if let Some(socket_mode) = &app.socket_mode {
         text += &connection("Slack's clicks, by Socket Mode", Some(&socket_mode.health));
     }

@@ -92,7 +92,7 @@ async fn troubles(app: &App, workspace: &Workspace) -> sqlx::Result<Vec<String>>
             workspace.langsmith.as_ref().map(|one| &one.health),
         ),
         ("OpenAI", workspace.openai.as_ref().map(|one| &one.health)),
-        ("Slack", workspace.slack.as_ref().map(|one| &one.health)),
+        ("Slack", workspace.slack().map(|one| &one.health)),
     ];
     let trouble = |(name, health): (&str, Option<&crate::workspace::Health>)| {
         Some(format!("{name}: {}", health?.trouble()?))

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use elsa::sync::FrozenVec;
 use secrecy::SecretString;
 use sqlx::Row;
 use tokio::sync::OnceCell;
@@ -32,16 +33,20 @@ pub struct Workspace {
     pub langsmith: Option<Source<langsmith::Client>>,
     /// OpenAI's stored completions, beside these or instead.
     pub openai: Option<Source<openai::Client>>,
-    /// Where people are asked; `None` while nothing is configured.
-    pub slack: Option<SlackConnection>,
+    /// Where people are asked, see [`Workspace::slack`].
+    pub slack: SlackSlot,
 }
 
 impl Workspace {
-    /// The channel, unless its connection is in trouble and it is too early to try again.
+    /// Where people are asked; `None` while no team is connected.
+    pub fn slack(&self) -> Option<&SlackConnection> {
+        self.slack.current()
+    }
+
+    /// The channel, unless none is chosen yet, or its connection is in trouble and it is too early to try again.
     pub fn awake_slack(&self) -> Option<&SlackConnection> {
-        self.slack
-            .as_ref()
-            .filter(|slack| !slack.health.is_resting())
+        self.slack()
+            .filter(|slack| !slack.channel.is_empty() && !slack.health.is_resting())
     }
 
     /// The trace's page in Langfuse; `None` for a trace that comes from elsewhere, and before the project is known.
@@ -184,12 +189,38 @@ impl<C> Source<C> {
     }
 }
 
+/// A workspace's connection to Slack, which may come and change while the service runs. Whoever holds an earlier one
+/// keeps it: a new one comes after it, once in an installation, a chosen channel or an end.
+#[derive(Default)]
+pub struct SlackSlot(FrozenVec<Box<SlackConnection>>);
+
+impl SlackSlot {
+    /// Makes `connection` the one that [`Workspace::slack`] gives.
+    pub fn put(&self, connection: SlackConnection) {
+        self.0.push(Box::new(connection));
+    }
+
+    fn current(&self) -> Option<&SlackConnection> {
+        self.0.get(self.0.len().checked_sub(1)?)
+    }
+}
+
+impl From<Option<SlackConnection>> for SlackSlot {
+    fn from(connection: Option<SlackConnection>) -> Self {
+        let slot = Self::default();
+        connection.into_iter().for_each(|one| slot.put(one));
+        slot
+    }
+}
+
 /// A Slack channel.
 pub struct SlackConnection {
     /// The Web API, by the app's bot token.
     pub client: slack::Client,
-    /// The channel's id or name.
+    /// The channel's id or name; empty while none is chosen.
     pub channel: String,
+    /// The team or org that installed the app, by its id; `None` where the token is the environment's.
+    pub tenant: Option<String>,
     /// How it is doing.
     pub health: Health,
     identity: OnceCell<slack::Identity>,
@@ -203,8 +234,17 @@ impl SlackConnection {
         Self {
             client,
             channel,
+            tenant: None,
             health,
             identity,
+        }
+    }
+
+    /// A connection by the installation of a team or org.
+    pub fn installed(client: slack::Client, channel: String, tenant: String) -> Self {
+        Self {
+            tenant: Some(tenant),
+            ..Self::new(client, channel)
         }
     }
 
@@ -322,6 +362,24 @@ impl Health {
         trouble.as_ref().map(|trouble| trouble.message.clone())
     }
 
+    /// Notes that no call can pass until somebody connects anew, and says why.
+    pub fn end(&self, message: String) {
+        let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
+        let since = self.clock.elapsed();
+        *trouble = Some(Trouble {
+            message,
+            failures: 1,
+            since,
+            until: Duration::MAX,
+        });
+    }
+
+    /// Whether it is at its end.
+    pub fn is_over(&self) -> bool {
+        let trouble = self.trouble.lock().expect("no holder of the lock panics");
+        trouble.as_ref().is_some_and(|t| t.until == Duration::MAX)
+    }
+
     /// How long something has been wrong; zero where nothing is.
     pub fn in_trouble_for(&self) -> Duration {
         let trouble = self.trouble.lock().expect("no holder of the lock panics");
@@ -372,6 +430,16 @@ mod tests {
         assert_eq!(health.trouble().as_deref(), Some("invalid_auth"));
         health.recovered();
         assert!(!health.is_resting() && health.trouble().is_none());
+    }
+
+    #[test]
+    fn a_connection_at_its_end_rests_for_good() {
+        let health = Health::new("Slack", Clock::default());
+        health.failed("invalid_auth".to_owned(), None);
+        assert!(!health.is_over());
+        health.end("Install it again".to_owned());
+        assert!(health.is_over() && health.is_resting());
+        assert_eq!(health.trouble().as_deref(), Some("Install it again"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub fn serve(environment: &Environment) -> Result<(), Failure> {
 }
 
 async fn run(config: Config) -> Result<(), Failure> {
-    let connected = config.slack.is_some();
+    let connected = config.has_slack();
     // Before anything is said: who reads the greeting may ask to stop at once.
     let stop = asked_to_stop()?;
     let service = app::build(config).await?;

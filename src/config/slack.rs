@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::{ConfigError, Environment, default_url, with_slash};
+use super::{ConfigError, Environment, default_url, install, with_slash};
 
-const SLACK_API: &str = "https://slack.com/api/";
+pub(super) const SLACK_API: &str = "https://slack.com/api/";
 
 /// How to reach one Slack channel.
 #[derive(Clone, Debug)]
@@ -37,6 +37,9 @@ pub fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigErr
     let Some(set) = environment.first_set(&names) else {
         return Ok(None);
     };
+    if install::is_wanted(environment) && environment.get("SLACK_BOT_TOKEN").is_none() {
+        return Ok(None);
+    }
     let bot_token = environment.needed(
         "SLACK_BOT_TOKEN",
         set,
@@ -66,7 +69,7 @@ pub fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigErr
     }))
 }
 
-fn app_token(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
+pub(super) fn app_token(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
     let name = "SLACK_APP_TOKEN";
     match environment.get(name) {
         Some(token) if !token.starts_with("xapp-") => Err(ConfigError::new(

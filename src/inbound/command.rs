@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use crate::app::App;
 use crate::domain::{AnnotatorId, WorkspaceId};
+use crate::install;
 use crate::label;
 use crate::slack::Message;
 use crate::workspace::Workspace;
@@ -30,6 +31,9 @@ pub struct Command {
     /// `T…`.
     #[serde(default)]
     pub team_id: String,
+    /// `E…`: the org that the team is of; empty outside an Enterprise Grid.
+    #[serde(default)]
+    pub enterprise_id: String,
     /// `C…`: where it was typed.
     #[serde(default)]
     pub channel_id: String,
@@ -49,10 +53,21 @@ pub struct Command {
     pub response_url: String,
 }
 
+impl Command {
+    /// Where it was typed, in a payload's words.
+    pub(super) fn place(&self) -> Value {
+        json!({"team_id": self.team_id, "enterprise_id": self.enterprise_id})
+    }
+}
+
 /// The answer, for whoever typed it alone; `None` where a modal opens instead.
 pub(super) async fn handle(app: &App, command: &Command) -> anyhow::Result<Answer> {
     let ask = match words::read(&command.text) {
         Ok(Ask::Help) => return Ok(Some(ephemeral(&answers::help()))),
+        Ok(Ask::Here) => {
+            let said = install::here(app, command).await?;
+            return Ok(Some(ephemeral(&answers::sentence(&said))));
+        }
         Err(wrong) => return Ok(Some(ephemeral(&answers::wrong(&wrong)))),
         Ok(ask) => ask,
     };
@@ -106,7 +121,7 @@ async fn in_time(
 
 /// Answers late, in the place of what was said at once.
 async fn respond(app: &App, workspace: &WorkspaceId, response_url: &str, answer: &Message) {
-    let slack = app.workspace(workspace).and_then(|one| one.slack.as_ref());
+    let slack = app.workspace(workspace).and_then(|one| one.slack());
     let Some(slack) = slack else {
         return;
     };

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{home, malformed, reaction, reply, store};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::install;
 
 /// Has an event handled unless it was before.
 ///
@@ -42,6 +43,7 @@ async fn dispatch(app: &App, envelope: &Value) -> anyhow::Result<()> {
         "reaction_added" | "reaction_removed" => reaction::handle(app, envelope).await?,
         "message" => reply::handle(app, envelope).await?,
         "app_home_opened" => home::opened(app, envelope),
+        "app_uninstalled" | "tokens_revoked" => install::ended(app, envelope).await?,
         "app_rate_limited" => {
             tracing::warn!("Slack leaves events out for a minute, for there were too many");
         }

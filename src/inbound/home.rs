@@ -91,7 +91,7 @@ fn refresh(app: &App, team: &str, user: &str, note: Option<String>) {
 
 async fn publish(app: &App, team: &str, user: &str, note: Option<String>) -> anyhow::Result<()> {
     let of_team = of_team(app, team).await?;
-    let client = of_team.iter().find_map(|one| one.slack.as_ref());
+    let client = of_team.iter().find_map(|one| one.slack());
     let Some(slack) = client else {
         return Ok(());
     };
@@ -185,7 +185,7 @@ pub(super) async fn act(
     if !action.action_id.starts_with("home_") {
         return Ok(false);
     }
-    if !interaction.is_a_guests() {
+    if !interaction.is_a_guests(app) {
         press(app, interaction, action).await?;
     }
     Ok(true)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::owner::{owner, refuse};
+use super::owner::{counts, owner, refuse};
 use super::{Answer, home, malformed, swipe, thumb};
 use crate::app::App;
 use crate::domain::{AnnotatorId, VersionId};
@@ -21,6 +21,7 @@ pub(super) struct Interaction {
     kind: String,
     pub user: User,
     team: Option<Id>,
+    enterprise: Option<Id>,
     channel: Option<Id>,
     pub trigger_id: Option<String>,
     response_url: Option<String>,
@@ -81,14 +82,15 @@ impl User {
 }
 
 impl Interaction {
+    /// The team where it happened; the org where Slack names no team, as it does for an org's installation.
     pub fn team(&self) -> &str {
-        self.team.as_ref().map_or("", |team| &team.id)
+        let place = self.team.as_ref().or(self.enterprise.as_ref());
+        place.map_or("", |place| &place.id)
     }
 
-    /// Guests see the channel, but their thumbs are not the team's.
-    pub fn is_a_guests(&self) -> bool {
-        let home = self.user.team_id.as_deref();
-        home.is_some_and(|home| home != self.team())
+    /// Guests see the channel, but what they click counts only where the operator says so.
+    pub fn is_a_guests(&self, app: &App) -> bool {
+        !counts(app, self.user.team_id.as_deref(), self.team())
     }
 
     pub fn channel(&self) -> &str {

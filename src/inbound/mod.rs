@@ -26,7 +26,7 @@ use crate::error::ApiError;
 pub use command::Command;
 pub use home::Homes;
 pub use http::{receive_command, receive_event, receive_interaction};
-pub use owner::card_at;
+pub use owner::{card_at, counts};
 pub use socket::{SocketMode, keep_sockets};
 pub use store::prune;
 
@@ -48,6 +48,10 @@ pub enum Inbound {
 /// # Errors
 /// What is not a payload of Slack's, and the database's.
 pub async fn handle(app: &App, inbound: Inbound) -> Result<Answer, ApiError> {
+    match &inbound {
+        Inbound::Interaction(payload) | Inbound::Event(payload) => app.orgs.note(payload),
+        Inbound::Command(command) => app.orgs.note(&command.place()),
+    }
     match inbound {
         Inbound::Interaction(payload) => interaction::handle(app, payload).await,
         Inbound::Command(command) => Ok(command::handle(app, &command).await?),

@@ -19,7 +19,7 @@ pub(super) async fn owner<'a>(
     kind: Kind,
     subject: &str,
 ) -> anyhow::Result<Option<&'a Workspace>> {
-    if interaction.is_a_guests() {
+    if interaction.is_a_guests(app) {
         return Ok(None);
     }
     for workspace in app.workspaces() {
@@ -35,6 +35,13 @@ pub(super) async fn owner<'a>(
         }
     }
     Ok(None)
+}
+
+/// Whether what a person of `user_team` gives in a channel of `team` is the team's: guests of a channel shared by Slack
+/// Connect see it, but count only where the operator says so. People of one org are no guests of each other.
+pub fn counts(app: &App, user_team: Option<&str>, team: &str) -> bool {
+    let is_at_home = |home| app.orgs.are_together(home, team);
+    app.settings.slack_guests || user_team.is_none_or(is_at_home)
 }
 
 /// Takes Slack's word for where a message stands that was posted just before a crash.
@@ -104,7 +111,7 @@ pub(super) fn refuse(app: &App, interaction: &Interaction) {
     let team = interaction.team().to_owned();
     app.tasks.spawn(async move {
         for workspace in app_in_task.workspaces() {
-            let Some(slack) = &workspace.slack else {
+            let Some(slack) = workspace.slack() else {
                 continue;
             };
             if matches!(app_in_task.is_of_team(workspace, &team).await, Ok(true)) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::owner::counts;
+use crate::app::App;
 use crate::slack::Person;
 use crate::workspace::Workspace;
 
@@ -16,11 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Slack is not to be reached just now.
 pub(super) async fn annotator(
+    app: &App,
     workspace: &Workspace,
     envelope: &Value,
     (user, team): (&str, &str),
 ) -> anyhow::Result<Option<Person>> {
-    let Some(slack) = &workspace.slack else {
+    let Some(slack) = workspace.slack() else {
         return Ok(None);
     };
     if is_apps_own(envelope, user) {
@@ -29,11 +32,16 @@ pub(super) async fn annotator(
     let asked = tokio::time::timeout(PATIENCE, slack.client.person(user)).await;
     Ok(match asked? {
         Ok(person) => {
-            let is_guest = !person.team_id.is_empty() && person.team_id != team;
-            (!person.is_bot && !is_guest).then_some(person)
+            let home = Some(person.team_id.as_str()).filter(|home| !home.is_empty());
+            let is_counted = !person.is_bot && counts(app, home, team);
+            is_counted.then_some(person)
         }
         Err(error) if error.is_transient() => return Err(error.into()),
-        Err(_) => (envelope["is_ext_shared_channel"] != true).then(Person::default),
+        Err(_) => {
+            let may_be_a_guest =
+                envelope["is_ext_shared_channel"] == true && !app.settings.slack_guests;
+            (!may_be_a_guest).then(Person::default)
+        }
     })
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn handle(app: &App, envelope: &Value) -> anyhow::Result<()> {
     let Some((workspace, trace, team)) = card_of_event(app, envelope, &place).await? else {
         return Ok(());
     };
-    let Some(person) = annotator(workspace, envelope, (&user, team)).await? else {
+    let Some(person) = annotator(app, workspace, envelope, (&user, team)).await? else {
         return Ok(());
     };
     let id = AnnotatorId::from(user);

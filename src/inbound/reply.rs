@@ -42,8 +42,8 @@ pub(super) async fn handle(app: &App, envelope: &Value) -> anyhow::Result<()> {
         return Ok(());
     };
     let (Some(person), Some(slack)) = (
-        annotator(workspace, envelope, (said.user, team)).await?,
-        &workspace.slack,
+        annotator(app, workspace, envelope, (said.user, team)).await?,
+        workspace.slack(),
     ) else {
         return Ok(());
     };

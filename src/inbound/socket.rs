@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Answer, Command, Inbound, handle, malformed};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::SlackConfig;
+use crate::config::Config;
 use crate::error::ApiError;
 use crate::slack::{self, Envelope, Received, Socket};
 use crate::workspace::Health;
@@ -46,11 +46,15 @@ impl SocketMode {
     ///
     /// # Errors
     /// The TLS set-up of this machine cannot be read.
-    pub fn of(config: &SlackConfig) -> anyhow::Result<Option<Self>> {
-        let Some(token) = &config.app_token else {
+    pub fn of(config: &Config) -> anyhow::Result<Option<Self>> {
+        let one_team = config.slack.as_ref();
+        let one_team = one_team.map(|given| (&given.api_url, given.app_token.as_ref()));
+        let many = config.install.as_ref();
+        let many = many.map(|given| (&given.api_url, given.app_token.as_ref()));
+        let Some((api_url, Some(token))) = one_team.or(many) else {
             return Ok(None);
         };
-        let client = slack::Client::new(&config.api_url, token)?;
+        let client = slack::Client::new(api_url, token)?;
         let health = Health::new("Slack's Socket Mode", Clock::default());
         Ok(Some(Self { client, health }))
     }

@@ -16,7 +16,7 @@ pub(super) async fn act(
     if !action.action_id.starts_with("swipe_") {
         return Ok(false);
     }
-    if !interaction.is_a_guests() {
+    if !interaction.is_a_guests(app) {
         let press = press(interaction, action);
         label::press(app, interaction.team(), press).await?;
     }
@@ -31,7 +31,7 @@ pub(super) async fn submit(
     if interaction.view["callback_id"] != label::SWIPE_CALLBACK {
         return Ok(None);
     }
-    if interaction.is_a_guests() {
+    if interaction.is_a_guests(app) {
         return Ok(Some(None));
     }
     let no_button = Action::default();

@@ -81,7 +81,7 @@ async fn of_menu<'a>(
     app: &'a App,
     interaction: &Interaction,
 ) -> anyhow::Result<Option<(&'a Workspace, TraceId)>> {
-    if interaction.is_a_guests() {
+    if interaction.is_a_guests(app) {
         return Ok(None);
     }
     let place = Posted {
@@ -172,7 +172,7 @@ async fn give(
 
 /// Answers a click beside the acknowledgement, which must not wait for it.
 fn tell(app: &App, workspace: &Workspace, interaction: &Interaction, answer: Message) {
-    let Some(slack) = &workspace.slack else {
+    let Some(slack) = workspace.slack() else {
         return;
     };
     let (client, whisper) = (slack.client.clone(), interaction.whisper());

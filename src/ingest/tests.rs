@@ -63,7 +63,7 @@ impl World {
             webhook_secret: None,
             langsmith: None,
             openai: None,
-            slack: None,
+            slack: crate::workspace::SlackSlot::default(),
         };
         Self {
             db,

@@ -43,7 +43,7 @@ pub(super) fn ask(
     thumb: Thumb,
     trigger_id: String,
 ) {
-    let Some(slack) = &workspace.slack else {
+    let Some(slack) = workspace.slack() else {
         return;
     };
     let (app_in_task, client) = (app.clone(), slack.client.clone());

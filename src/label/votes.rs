@@ -37,7 +37,7 @@ pub fn tell_votes(
     done: Done,
     whisper: Whisper,
 ) {
-    let Some(slack) = &workspace.slack else {
+    let Some(slack) = workspace.slack() else {
         return;
     };
     let (app_in_task, client, id) = (app.clone(), slack.client.clone(), workspace.id.clone());

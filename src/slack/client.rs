@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -28,14 +29,24 @@ const UNTOLD_WAIT: Duration = Duration::from_secs(30);
 const HISTORY_PAGE: u32 = 200;
 
 /// One Slack app in one team: the real service, or the playground by another `api_url`.
+/// Clones share a token, which may be renewed while calls are under way.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<SlackHyperClient>,
-    token: SlackApiToken,
     people: Arc<People>,
     pub(super) api_url: Url,
     /// For addresses that Slack gives us.
     pub(super) http: reqwest::Client,
+    access: Arc<Access>,
+}
+
+struct Access {
+    token: RwLock<SlackApiToken>,
+    has_expired: AtomicBool,
+}
+
+fn api_token(token: &SecretString) -> SlackApiToken {
+    SlackApiToken::new(token.expose_secret().to_owned().into())
 }
 
 type Connector = SlackClientHyperConnector<
@@ -196,7 +207,7 @@ fn advice(method: &str, code: &str) -> &'static str {
     }
     match code {
         "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
-            "Copy the Bot User OAuth Token again into SLACK_BOT_TOKEN"
+            "Copy the Bot User OAuth Token again into SLACK_BOT_TOKEN, or install the app again"
         }
         "channel_not_found" => "Set SLACK_CHANNEL to the channel's id (C…)",
         "not_in_channel" => "Invite the app to the channel with /invite",
@@ -220,15 +231,35 @@ impl Client {
             .with_slack_api_url(api_url.as_str().trim_end_matches('/'));
         Ok(Self {
             inner: Arc::new(SlackClient::new(connector)),
-            token: SlackApiToken::new(token.expose_secret().to_owned().into()),
             people: Arc::default(),
             http: client_builder().timeout(RESPOND_TIMEOUT).build()?,
             api_url: api_url.clone(),
+            access: Arc::new(Access {
+                token: RwLock::new(api_token(token)),
+                has_expired: AtomicBool::new(false),
+            }),
         })
+    }
+
+    /// The token that calls take from now on.
+    pub fn set_token(&self, token: &SecretString) {
+        let mut current = self.access.token.write().expect("no holder panics");
+        *current = api_token(token);
+        self.access.has_expired.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether Slack said that the current token has expired.
+    pub fn has_expired(&self) -> bool {
+        self.access.has_expired.load(Ordering::Relaxed)
     }
 
     pub(super) fn people(&self) -> &People {
         &self.people
+    }
+
+    fn token(&self) -> SlackApiToken {
+        let token = self.access.token.read().expect("no holder panics");
+        token.clone()
     }
 
     /// `auth.test`: whose token this is.
@@ -365,22 +396,25 @@ impl Client {
 
     /// Uploads a picture that stays private until a message shows it; gives its file id.
     pub async fn upload_picture(&self, name: &str, alt: &str, png: Vec<u8>) -> Result<String> {
-        let session = self.inner.open_session(&self.token);
+        let token = self.token();
+        let session = self.inner.open_session(&token);
         let request = SlackApiFilesGetUploadUrlExternalRequest::new(name.to_owned(), png.len())
             .with_alt_txt(alt.to_owned());
-        let place = answered("files.getUploadURLExternal", || {
-            session.get_upload_url_external(&request)
-        })
-        .await?;
+        let place = self
+            .answered("files.getUploadURLExternal", || {
+                session.get_upload_url_external(&request)
+            })
+            .await?;
         let bytes = SlackApiFilesUploadViaUrlRequest::new(
             place.upload_url,
             png,
             "application/octet-stream".to_owned(),
         );
-        answered("files.upload", || session.files_upload_via_url(&bytes)).await?;
+        self.answered("files.upload", || session.files_upload_via_url(&bytes))
+            .await?;
         let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(alt.to_owned());
         let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file]);
-        answered("files.completeUploadExternal", || {
+        self.answered("files.completeUploadExternal", || {
             session.files_complete_upload_external(&request)
         })
         .await?;
@@ -396,9 +430,11 @@ impl Client {
             .iter()
             .map(|(key, value)| (*key, Some(*value)))
             .collect();
-        let session = self.inner.open_session(&self.token);
+        let token = self.token();
+        let session = self.inner.open_session(&token);
         let api = &session.http_session_api;
-        answered(method, || api.http_get(method, &parameters, None)).await
+        self.answered(method, || api.http_get(method, &parameters, None))
+            .await
     }
 
     pub(super) async fn post<T: DeserializeOwned + Send>(
@@ -406,9 +442,23 @@ impl Client {
         method: &'static str,
         request: &Value,
     ) -> Result<T> {
-        let session = self.inner.open_session(&self.token);
+        let token = self.token();
+        let session = self.inner.open_session(&token);
         let api = &session.http_session_api;
-        answered(method, || api.http_post(method, request, None)).await
+        self.answered(method, || api.http_post(method, request, None))
+            .await
+    }
+
+    /// Calls, and calls again where Slack asks for a short wait.
+    async fn answered<T, F>(&self, method: &'static str, call: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<T, SlackClientError>>,
+    {
+        let result = patiently(method, call).await;
+        if matches!(&result, Err(Error::Refused { code, .. }) if code == "token_expired") {
+            self.access.has_expired.store(true, Ordering::Relaxed);
+        }
+        result
     }
 }
 
@@ -439,8 +489,7 @@ fn to_request(message: &Message, channel: &str) -> Value {
     request
 }
 
-/// Calls, and calls again where Slack asks for a short wait.
-async fn answered<T, F>(method: &'static str, call: impl Fn() -> F) -> Result<T>
+async fn patiently<T, F>(method: &'static str, call: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = std::result::Result<T, SlackClientError>>,
 {

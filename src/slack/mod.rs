@@ -2,8 +2,10 @@
 
 mod client;
 mod message;
+mod oauth;
 mod people;
 mod respond;
+pub mod scopes;
 #[cfg(test)]
 pub mod scripted;
 mod signature;
@@ -12,6 +14,7 @@ mod whisper;
 
 pub use client::{Client, Error, Identity, Posted};
 pub use message::*;
+pub use oauth::{Grant, OAuth};
 pub use people::Person;
 pub use signature::is_signed;
 pub use socket::{Envelope, Received, Socket};

@@ -413,7 +413,10 @@ async fn thumbs_become_an_llms_eval_with_its_cost_in_the_report(database: Databa
 
 /// Calls that wrote evals, by the rows.
 async fn usage(app: &App) -> u64 {
-    let (here, eval) = (&app.workspaces()[0].id, EvalId::from("good_answer"));
+    let (here, eval) = (
+        &app.workspaces().get(0).expect("a workspace").id,
+        EvalId::from("good_answer"),
+    );
     let mut calls = 0;
     for task in [Task::Propose, Task::Write] {
         let used = usage_of(&app.db, here, &eval, task).await;
@@ -470,7 +473,7 @@ async fn an_attempt_with_an_llm_is_made_by_one_process_and_repaired_after_a_cras
     assert!(other.is_err(), "its port is taken");
     let app = &service.app;
     fill(app).await;
-    let workspace = &app.workspaces()[0];
+    let workspace = app.workspaces().get(0).expect("a workspace");
     let begun = async |attempts: i64, expires_at_ms: i64| {
         let sql = "insert into generations_begun values ('default', 'good_answer', 'another process', $1, $2)
                    on conflict (workspace_id, eval_id) do update set expires_at_ms = $1, attempts = $2";

@@ -339,7 +339,7 @@ async fn a_refinement_waits_for_labels_and_offers_a_better_version_once(database
         stage.label_as_recorded(card).await;
     }
     assert!(count(&running, labelled).await as usize >= due);
-    let workspace = running.app.workspaces().first().expect("a workspace");
+    let workspace = running.app.workspaces().get(0).expect("a workspace");
     let (one, two) = tokio::join!(
         generate::refine_evals(&running.app, workspace),
         generate::refine_evals(&running.app, workspace),

@@ -88,7 +88,7 @@ fn start_check() -> Child {
         .expect("Python starts")
 }
 
-fn config(address: SocketAddr, app_port: u16) -> PlaygroundConfig {
+pub fn config(address: SocketAddr, app_port: u16) -> PlaygroundConfig {
     PlaygroundConfig {
         address,
         service_url: format!("http://127.0.0.1:{app_port}/")

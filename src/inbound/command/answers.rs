@@ -41,7 +41,7 @@ pub async fn answer(
             }
             Ok(budget(&standing(app, workspace).await?))
         }
-        Ask::Help | Ask::Label => Ok(help()),
+        Ask::Help | Ask::Here | Ask::Label => Ok(help()),
     }
 }
 
@@ -88,6 +88,11 @@ pub fn elsewhere(channels: &[String]) -> Message {
     line(&format!(
         "This channel isn't connected to iofold. Type the command {there}."
     ))
+}
+
+/// A sentence of another room's.
+pub fn sentence(said: &str) -> Message {
+    line(said)
 }
 
 /// The team is nobody's.

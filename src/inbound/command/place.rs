@@ -23,7 +23,7 @@ pub async fn place<'a>(
 ) -> anyhow::Result<Place<'a>> {
     let mut of_team = Vec::new();
     for workspace in app.workspaces() {
-        if let Some(slack) = &workspace.slack
+        if let Some(slack) = workspace.slack()
             && app.is_of_team(workspace, team).await?
         {
             let known = outbox::last_channel(&app.db, &workspace.id).await?;

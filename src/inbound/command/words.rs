@@ -4,7 +4,7 @@ use crate::domain::head;
 use crate::label::CARDS_PER_HOUR;
 
 /// Commands as they are typed, and what they do.
-pub const HELP: [(&str, &str, &str); 9] = [
+pub const HELP: [(&str, &str, &str); 10] = [
     (
         "status",
         "status",
@@ -33,6 +33,7 @@ pub const HELP: [(&str, &str, &str); 9] = [
         "budget [30]",
         "what cards and the LLM may take; with a number, cards an hour",
     ),
+    ("here", "here", "ask in this channel from now on"),
     ("help", "help", "this list"),
 ];
 
@@ -40,6 +41,8 @@ pub const HELP: [(&str, &str, &str); 9] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     Help,
+    /// Asking in the channel where it is typed.
+    Here,
     Status,
     Label,
     Generate,
@@ -89,6 +92,7 @@ pub fn read(text: &str) -> Result<Ask, Wrong> {
     let command = head(first, WORD_MAX).to_lowercase();
     match command.as_str() {
         "help" => Ok(Ask::Help),
+        "here" => Ok(Ask::Here),
         "status" => Ok(Ask::Status),
         "label" => Ok(Ask::Label),
         "generate" => Ok(Ask::Generate),

@@ -76,7 +76,7 @@ pub async fn open(
     annotator: &AnnotatorId,
     trigger_id: &str,
 ) -> anyhow::Result<()> {
-    let slack = workspace.slack.as_ref();
+    let slack = workspace.slack();
     let slack = slack.context("Slack is not connected")?;
     let view = next(app, workspace, annotator, Shown::new(&workspace.id)).await?;
     slack.client.open_view(trigger_id, &view).await?;
@@ -226,7 +226,7 @@ async fn show(
     (view_id, hash): (&str, Option<&str>),
     shown: Shown,
 ) -> anyhow::Result<()> {
-    let slack = workspace.slack.as_ref();
+    let slack = workspace.slack();
     let slack = slack.context("Slack is not connected")?;
     let view = next(app, workspace, annotator, shown).await?;
     match slack.client.update_view(view_id, hash, &view).await {

@@ -15,6 +15,7 @@ mod elements;
 mod events;
 mod files;
 mod messages;
+mod oauth;
 mod people;
 mod rate;
 mod refusals;
@@ -35,6 +36,7 @@ use url::Url;
 pub use api::Refusal;
 pub use clicks::ClickError;
 pub use elements::Choice;
+pub use oauth::{CLIENT_ID, ORG_ID, OTHER_TEAM_ID};
 pub use people::COMMAND;
 pub use rate::RateLimits;
 pub use standing::{GRANTED, Standing};
@@ -113,6 +115,7 @@ struct Parts {
     rates: Mutex<RateCounter>,
     ordered: Mutex<Ordered>,
     sockets: Sockets,
+    desk: Mutex<oauth::Desk>,
     changed: watch::Sender<u64>,
 }
 
@@ -141,6 +144,7 @@ impl Slack {
             rates,
             ordered: Mutex::default(),
             sockets: Sockets::default(),
+            desk: Mutex::default(),
             changed,
         })))
     }
@@ -151,6 +155,7 @@ impl Slack {
             .merge(api::routes())
             .merge(files::routes())
             .merge(socket::routes())
+            .merge(oauth::routes())
             .with_state(self.clone())
     }
 
