@@ -20,6 +20,7 @@ mod rate;
 mod refusals;
 mod standing;
 mod state;
+mod tickets;
 mod views;
 
 use std::sync::{Arc, Mutex, MutexGuard};
