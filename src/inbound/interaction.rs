@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::domain::{AnnotatorId, TraceId, VersionId};
 use crate::error::ApiError;
 use crate::jobs::Work;
+use crate::label::card::{PAGES_BACK, PAGES_NEXT, SHOW_ALL};
 use crate::label::{self, THUMB_ACTIONS, Thumbed};
 use crate::outbox::Kind;
 use crate::report::{self, Decision};
@@ -114,6 +115,18 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::R
             trigger_id: interaction.trigger_id.as_deref(),
         };
         return label::give_thumb(app, workspace, click).await;
+    }
+    if action.action_id == SHOW_ALL {
+        let Some(workspace) = owner(app, interaction, Kind::Card, &action.value).await? else {
+            refuse(app, interaction);
+            return Ok(());
+        };
+        let trace = TraceId::from(action.value.as_str());
+        let trigger_id = interaction.trigger_id.as_deref().unwrap_or_default();
+        return label::show_all(app, workspace, &trace, trigger_id).await;
+    }
+    if [PAGES_BACK, PAGES_NEXT].contains(&action.action_id.as_str()) {
+        return label::turn_page(app, interaction.team(), &interaction.view, &action.value).await;
     }
     let Some(decision) = Decision::of_action(&action.action_id) else {
         return Ok(());

@@ -1,6 +1,6 @@
 use sha2::{Digest, Sha256};
 
-use super::message::{CardView, card};
+use super::card::{CardView, card};
 use super::store::{self, Stratum};
 use crate::app::App;
 use crate::domain::{LabelUnit, TraceId, WorkspaceId};

@@ -4,12 +4,16 @@
 //! overwrites another annotator's label, and never asks more than the channel's budget, but for the
 //! traces that a person names.
 
+pub mod card;
 mod interaction;
 mod job;
 mod message;
+mod show;
 mod store;
 
+pub use card::THUMB_ACTIONS;
 pub use interaction::{Thumbed, give_reason, give_thumb};
 pub use job::{post_cards, refresh_cards};
-pub use message::{REASON_CALLBACK, THUMB_ACTIONS};
+pub use message::REASON_CALLBACK;
+pub use show::{show_all, turn_page};
 pub use store::{ask_by_hand, ask_for};

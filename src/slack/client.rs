@@ -246,6 +246,13 @@ impl Client {
         Ok(())
     }
 
+    /// `views.update`: what an open modal shows from now on.
+    pub async fn update_view(&self, view_id: &str, view: &Value) -> Result<()> {
+        let request = json!({"view_id": view_id, "view": view});
+        let _: Value = self.post("views.update", &request).await?;
+        Ok(())
+    }
+
     /// Finds one of our own messages by its metadata, in the channel or in a thread of it.
     ///
     /// `oldest` is a Slack timestamp: nothing before it is looked at.

@@ -1,5 +1,7 @@
 //! What the tests share: databases, ports, folders.
 
+#[path = "../../judged/mod.rs"]
+pub mod judged;
 pub mod logs;
 #[path = "../../openapi/mod.rs"]
 pub mod openapi;
