@@ -118,9 +118,22 @@ fn slacks_python_models_take_every_card_and_page() {
     );
 }
 
+/// A list's `offset`, which docs.slack.dev and `slack_sdk` know, is missing in `@slack/types`.
+fn without_offsets(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_offsets),
+        Value::Object(fields) => {
+            fields.remove("offset");
+            fields.values_mut().for_each(without_offsets);
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn slacks_types_describe_every_card_and_page() {
-    let shown = shown();
+    let mut shown = shown();
+    without_offsets(&mut shown);
     let modules = root().join("tests/sdk/node_modules");
     let folder = tempfile::tempdir().expect("a folder");
     let source = format!(

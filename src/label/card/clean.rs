@@ -2,6 +2,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::slack::is_direction;
+
 /// No sign that people write is made of more; a flood of combining marks is.
 const MARKS_MAX: usize = 24;
 
@@ -22,7 +24,8 @@ fn shown(c: char) -> Option<char> {
     match c {
         '\n' | '\t' => Some(c),
         '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' => Some('\n'),
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
+        '\u{feff}' => None,
+        c if is_direction(c) => None,
         '\u{e000}'..='\u{e003}' => Some('\u{fffd}'),
         c if c.is_control() => Some('\u{fffd}'),
         c => Some(c),
@@ -34,15 +37,23 @@ pub fn isolated(text: &str) -> String {
     format!("\u{2068}{text}\u{2069}")
 }
 
-/// The first signs of a text's one line, with an ellipsis where there are more; no sign is cut in two.
+/// The first signs of a text's one line, with an ellipsis where there are more; no sign is cut in two. Signs of many
+/// characters count for more than one.
 pub fn line(text: &str, signs: usize) -> String {
     // White space can be long, and is shortened before anything is looked at closely.
     let head = crate::domain::head(text, signs.saturating_mul(MARKS_MAX));
-    let text_line = crate::domain::one_line(&clean(head));
-    match text_line.grapheme_indices(true).nth(signs) {
-        None if head.len() == text.len() => text_line,
-        None => format!("{text_line}…"),
-        Some((end, _)) => format!("{}…", &text_line[..end]),
+    let all = crate::domain::one_line(&clean(head));
+    let mut left = 2 * signs;
+    let fits = all.graphemes(true).take(signs).take_while(|sign| {
+        let length = sign.chars().count();
+        let fits = length <= left;
+        left = left.saturating_sub(length);
+        fits
+    });
+    let shown: String = fits.collect();
+    match shown.len() == all.len() && head.len() == text.len() {
+        true => shown,
+        false => format!("{shown}…"),
     }
 }
 
@@ -81,7 +92,7 @@ mod tests {
     #[test]
     fn a_line_ends_between_signs() {
         assert_eq!(line("  a\n b ", 3), "a b");
-        assert_eq!(line("👩\u{200d}👧👩\u{200d}👧x", 1), "👩\u{200d}👧…");
+        assert_eq!(line("👩\u{200d}👧👩\u{200d}👧x", 2), "👩\u{200d}👧…");
         assert_eq!(line(&" ".repeat(1_000_000), 5), "…");
     }
 }

@@ -105,7 +105,7 @@ fn place(piece: &Piece, text: &str, budget: usize) -> usize {
     for (start, grapheme) in text.grapheme_indices(true) {
         let end = start + grapheme.len();
         let mut price = text_cost(grapheme);
-        while start >= span_end {
+        while end > span_end {
             let Some((next, span)) = ends.next() else {
                 break;
             };

@@ -55,8 +55,8 @@ const DELETED: &str = "🗑️ This trace was deleted in Langfuse, and its text 
 const READ_CHARS: usize = 16_000;
 /// What the parts of a card may cost. Slack refuses a message whose blocks are longer than about 13,000 characters of
 /// JSON (`msg_blocks_too_long`), which is written nowhere.
-const QUESTION_COST: usize = 1_800;
-const ANSWER_COST: usize = 4_200;
+const QUESTION_COST: usize = 1_600;
+const ANSWER_COST: usize = 4_000;
 /// What a block may cost: Slack takes 3,000 characters of text in one.
 const BLOCK_COST: usize = 2_900;
 
@@ -119,18 +119,22 @@ pub fn card(view: &CardView<'_>) -> Message {
 
 /// The trace in blocks; and whether it has more than they show.
 fn body(trace: &Trace) -> (Vec<Value>, bool) {
-    let (turns, more_turns) = turns::last_turns(trace);
-    let (question, more_question) = titled("Question", &trace.input_text, QUESTION_COST);
-    let (tools, more_tools) = tools::lines(trace);
-    let (sources, more_sources) = sources::folded(trace);
-    let (mut answer, more_answer) = titled("Answer", &trace.output_text, ANSWER_COST);
-    answer.extend(pictures::links(trace));
-    let parts = [turns, question, tools, sources, answer];
-    let shown = parts.iter().filter(|part| !part.is_empty());
-    let blocks = shown.flat_map(|part| groups(part.clone(), BLOCK_COST));
-    let blocks = blocks.map(|group| rich::block(&group)).collect();
-    let is_cut = more_turns || more_question || more_tools || more_sources || more_answer;
-    (blocks, is_cut)
+    let pictures = pictures::links(trace);
+    let room = ANSWER_COST - pictures.as_ref().map_or(0, Piece::cost);
+    let (mut answer, is_answer_cut) = titled("Answer", &trace.output_text, room);
+    answer.extend(pictures);
+    let parts = [
+        turns::last_turns(trace),
+        titled("Question", &trace.input_text, QUESTION_COST),
+        tools::lines(trace),
+        sources::folded(trace),
+        (answer, is_answer_cut),
+    ];
+    let is_cut = parts.iter().any(|(_, is_cut)| *is_cut);
+    let blocks = parts
+        .into_iter()
+        .flat_map(|(part, _)| groups(part, BLOCK_COST));
+    (blocks.map(|group| rich::block(&group)).collect(), is_cut)
 }
 
 /// A text below its heading; and whether it was cut.

@@ -10,9 +10,9 @@ use super::rich::{Form, Piece, Span};
 use crate::domain::Trace;
 
 /// Links on a card.
-const SHOWN: usize = 4;
-/// Slack refuses longer addresses.
-const ADDRESS_MAX: usize = 2_000;
+const SHOWN: usize = 3;
+/// Signed addresses are long, and a card has not much room.
+const ADDRESS_MAX: usize = 800;
 /// Nobody nests a picture deeper.
 const DEPTH_MAX: usize = 12;
 

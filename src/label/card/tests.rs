@@ -165,22 +165,36 @@ fn hostile_texts_are_only_texts_on_cards_and_pages() {
     let corpus: Vec<String> =
         serde_json::from_str(include_str!("../../../tests/fixtures/hostile.json")).unwrap();
     let huge = [
-        "a".repeat(200_000),
-        "e\u{301}".repeat(100_000),
-        "\u{301}".repeat(50_000),
-        "字".repeat(60_000),
-        "> - ".repeat(40_000),
-        "*a* ".repeat(40_000),
-        "\"\\\u{7}".repeat(40_000),
-        "🏳️\u{200d}🌈".repeat(5_000),
+        "a".repeat(30_000),
+        "e\u{301}".repeat(15_000),
+        "\u{301}".repeat(15_000),
+        "字".repeat(10_000),
+        "> - ".repeat(6_000),
+        "*a* ".repeat(6_000),
+        "\"\\\u{7}".repeat(6_000),
+        "🏳️\u{200d}🌈".repeat(2_000),
     ];
+    let short = saying("a");
+    let many = |text: &str| {
+        let step = json!({"id": "e", "type": "TOOL", "name": text, "input": text, "output": text, "level": "ERROR"});
+        let failed = json!({"id": "g", "type": "SPAN", "name": text, "statusMessage": text, "level": "ERROR"});
+        let steps = [vec![step; 20], vec![failed; 20]].concat();
+        let turns = vec![json!({"role": "user", "content": text}); 9];
+        normalised(
+            &json!({"id": "t", "timestamp": "2025-03-01T00:00:00.000Z", "input": turns, "output": text,
+            "observations": steps}),
+        )
+    };
+    let flood = format!("{} ", "e".to_owned() + &"\u{301}".repeat(30)).repeat(1_000);
+    judged(&many(&"字 ".repeat(900)));
+    judged(&many(&flood));
     for text in corpus.iter().chain(&huge) {
         judged(&saying(text));
         let asked_by = CardView {
             asked_by: Some(text),
             cleaned: true,
             on_session: true,
-            ..view(&saying("a"))
+            ..view(&short)
         };
         assert_eq!(
             message_problems(&json!(card(&asked_by))),
@@ -282,11 +296,11 @@ fn a_deleted_traces_card_shows_nothing_of_it_and_no_buttons() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn any_trace_is_a_card_that_slack_takes_and_every_word_is_on_a_page(
-        words in prop::collection::vec("[a-z]{1,9}|\\PC{1,6}|[*_`#>|\\n-]{1,3}", 1..200), times in 1_usize..30,
+        words in prop::collection::vec("[a-z]{1,9}|\\PC{1,6}|[*_`#>|\\n-]{1,3}", 1..200), times in 1_usize..12,
     ) {
         let text = words.join(" ").repeat(times);
         let (_, pages) = judged(&saying(&text));

@@ -3,11 +3,13 @@
 use serde_json::Value;
 
 use super::clean::{isolated, line};
-use super::rich::{Form, Piece, Span, Style};
+use super::rich::{Form, Piece, Span, Style, cost};
 use crate::domain::{Observation, ToolCall, Trace, head};
 
 /// Calls shown on a card; failed ones and the last are preferred.
 const SHOWN: usize = 6;
+/// What the lines may cost.
+const SHOWN_COST: usize = 2_000;
 const ARGUMENTS_SIGNS: usize = 70;
 const RESULT_SIGNS: usize = 90;
 /// A line shows little; no more of a value is written out for it.
@@ -15,31 +17,33 @@ const WRITTEN_CHARS: usize = 2_000;
 
 /// A card's lines on what was called and what failed; says whether more happened than they show.
 pub fn lines(trace: &Trace) -> (Vec<Piece>, bool) {
-    let calls = &trace.tool_calls;
-    let shown = chosen(calls);
-    let mut pieces: Vec<Piece> = shown.iter().map(|call| call_line(call)).collect();
-    let hidden = calls.len() - shown.len();
+    let fewer = (2..=SHOWN).rev().map(|shown| lines_of(trace, shown));
+    let fits = |(pieces, _): &(Vec<Piece>, bool)| cost(pieces) <= SHOWN_COST;
+    let mut fitting = fewer.filter(fits);
+    fitting.next().unwrap_or_else(|| lines_of(trace, 1))
+}
+
+fn lines_of(trace: &Trace, most: usize) -> (Vec<Piece>, bool) {
+    let (calls, failed) = (&trace.tool_calls, failed_steps(trace));
+    let chosen = chosen(calls, most);
+    let mut pieces: Vec<Piece> = chosen.iter().map(|call| call_line(call)).collect();
+    let steps = failed.iter().take(most);
+    pieces.extend(steps.map(|step| step_line(step)));
+    let is_cut = pieces.iter().any(|piece| piece.text().contains('…'));
+    let hidden = calls.len() - chosen.len() + failed.len().saturating_sub(most);
     if hidden > 0 {
-        let more = if hidden == 1 { "call" } else { "calls" };
-        pieces.push(item(vec![Span::plain(format!(
-            "… and {hidden} more {more}"
-        ))]));
+        pieces.push(item(vec![Span::plain(format!("… and {hidden} more"))]));
     }
-    let failed = failed_steps(trace);
-    pieces.extend(failed.iter().take(SHOWN).map(|step| step_line(step)));
-    (pieces, !calls.is_empty() || failed.len() > SHOWN)
+    (pieces, is_cut || hidden > 0)
 }
 
 /// In order: the failed calls, and as many of the last ones as there is room for.
-fn chosen(calls: &[ToolCall]) -> Vec<&ToolCall> {
-    let mut ranked: Vec<(bool, usize)> = calls
-        .iter()
-        .enumerate()
-        .map(|(i, call)| (call.error.is_some(), i))
-        .collect();
-    ranked.sort_by(|one, other| other.cmp(one));
-    ranked.truncate(SHOWN);
-    ranked.sort_by_key(|(_, i)| *i);
+fn chosen(calls: &[ToolCall], most: usize) -> Vec<&ToolCall> {
+    let ranks = calls.iter().enumerate();
+    let mut ranked: Vec<(bool, usize)> = ranks.map(|(i, call)| (call.error.is_some(), i)).collect();
+    ranked.sort_unstable_by(|one, other| other.cmp(one));
+    ranked.truncate(most);
+    ranked.sort_unstable_by_key(|(_, i)| *i);
     ranked.iter().map(|(_, i)| &calls[*i]).collect()
 }
 
@@ -56,7 +60,7 @@ fn item(spans: Vec<Span>) -> Piece {
 fn call_line(call: &ToolCall) -> Piece {
     let mut spans = vec![
         Span::plain("🔧 "),
-        Span::of(isolated(&line(&call.name, 60)), Style::BOLD),
+        Span::of(isolated(&name(&call.name, 60)), Style::BOLD),
     ];
     let arguments = line(&short(&call.arguments), ARGUMENTS_SIGNS);
     if !arguments.is_empty() {
@@ -96,9 +100,16 @@ fn step_line(step: &Observation) -> Piece {
     );
     item(vec![
         Span::plain("⚠️ "),
-        Span::of(isolated(&line(name, 60)), Style::BOLD),
+        Span::of(isolated(&self::name(name, 60)), Style::BOLD),
         Span::plain(why),
     ])
+}
+
+fn name(name: &str, signs: usize) -> String {
+    match line(name, signs) {
+        empty if empty.is_empty() => "unnamed".to_owned(),
+        name => name,
+    }
 }
 
 /// A value's beginning in a line: nothing where there is none.
@@ -120,7 +131,7 @@ pub fn whole(call: &ToolCall) -> Vec<Piece> {
     };
     let mut pieces = vec![Piece::title(format!(
         "🔧 {mark}{}",
-        isolated(&line(&call.name, 200))
+        isolated(&name(&call.name, 200))
     ))];
     pieces.extend(whole_value(&call.arguments));
     if let Some(error) = &call.error {

@@ -7,7 +7,9 @@ use crate::domain::{Message, Trace};
 /// Turns shown on a card, of however many there are.
 const SHOWN: usize = 3;
 /// Signs shown of each.
-const TURN_SIGNS: usize = 160;
+const TURN_SIGNS: usize = 120;
+/// What they may cost.
+const SHOWN_COST: usize = 1_800;
 
 /// What people and the model said before the last question.
 pub fn earlier(trace: &Trace) -> Vec<&Message> {
@@ -26,18 +28,22 @@ pub fn earlier(trace: &Trace) -> Vec<&Message> {
 /// The last turns, each on a line; says whether more was said than is shown.
 pub fn last_turns(trace: &Trace) -> (Vec<Piece>, bool) {
     let earlier = earlier(trace);
-    let hidden = earlier.len().saturating_sub(SHOWN);
-    let shown = &earlier[hidden..];
-    let mut pieces = Vec::new();
+    let mut left = SHOWN_COST;
+    let lines = earlier.iter().rev().take(SHOWN).map(|turn| turn_line(turn));
+    let lines = lines.take_while(|line| {
+        let fits = line.cost() <= left;
+        left = left.saturating_sub(line.cost());
+        fits
+    });
+    let mut pieces: Vec<Piece> = lines.collect();
+    let hidden = earlier.len() - pieces.len();
+    let is_cut = pieces.iter().any(|piece| piece.text().contains('…'));
     match hidden {
         0 => {}
         1 => pieces.push(note("1 earlier turn")),
         hidden => pieces.push(note(&format!("{hidden} earlier turns"))),
     }
-    pieces.extend(shown.iter().map(|turn| turn_line(turn)));
-    let is_cut = shown
-        .iter()
-        .any(|turn| line(&turn.content, TURN_SIGNS).ends_with('…'));
+    pieces.reverse();
     (pieces, hidden > 0 || is_cut)
 }
 

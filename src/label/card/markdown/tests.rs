@@ -233,7 +233,7 @@ fn markdown() -> impl Strategy<Value = (Vec<String>, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn every_visible_word_is_shown((words, source) in markdown()) {
