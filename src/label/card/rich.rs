@@ -170,7 +170,7 @@ pub fn text_cost(text: &str) -> usize {
 
 /// One block of these pieces, of which there is at least one.
 pub fn block(pieces: &[Piece]) -> Value {
-    let runs = pieces.chunk_by(|one, next| is_one_element(one, next));
+    let runs = pieces.chunk_by(is_one_element);
     let elements: Vec<Value> = runs.map(element).collect();
     json!({"type": "rich_text", "elements": elements})
 }

@@ -1,3 +1,6 @@
+//! The parser's events in, pieces out: which marks give a look, what stands where a mark gives none, and which
+//! paragraph belongs to which item.
+
 use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Tag, TagEnd};
