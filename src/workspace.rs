@@ -49,14 +49,18 @@ impl Workspace {
             .filter(|slack| !slack.channel.is_empty() && !slack.health.is_resting())
     }
 
-    /// The trace's page in Langfuse; `None` for a trace that comes from elsewhere, and before the project is known.
+    /// The trace's page in Langfuse; `None` for a trace that comes from elsewhere, for one that a sender's spans made and
+    /// that Langfuse has not shown, and before the project is known.
     pub async fn langfuse_url(&self, db: &Db, trace: &TraceId) -> sqlx::Result<Option<String>> {
         let langfuse = self.langfuse.as_ref();
         let Some(url) = langfuse.and_then(|langfuse| langfuse.trace_url(trace.as_str())) else {
             return Ok(None);
         };
         let elsewhere = sqlx::query(
-            "select 1 from traces where workspace_id = $1 and id = $2 and origin is not null",
+            "select 1 from traces where workspace_id = $1 and id = $2
+               and (origin is not null or shown_by = '' and exists (
+                 select 1 from observations where observations.workspace_id = traces.workspace_id
+                   and trace_id = traces.id and source = 'otlp'))",
         )
         .bind(self.id.as_str())
         .bind(trace.as_str())

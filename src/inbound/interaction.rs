@@ -10,6 +10,7 @@ use crate::domain::{AnnotatorId, VersionId};
 use crate::error::ApiError;
 use crate::jobs::Work;
 use crate::label;
+use crate::label::card::{PAGES_BACK, PAGES_NEXT};
 use crate::outbox::Kind;
 use crate::report::{self, Decision};
 use crate::slack::Whisper;
@@ -132,6 +133,9 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::R
         || home::act(app, interaction, action).await?
     {
         return Ok(());
+    }
+    if [PAGES_BACK, PAGES_NEXT].contains(&action.action_id.as_str()) {
+        return label::turn_page(app, interaction.team(), &interaction.view, &action.value).await;
     }
     let Some(decision) = Decision::of_action(&action.action_id) else {
         return Ok(());

@@ -6,13 +6,11 @@ use super::interaction::{Action, Interaction, microseconds};
 use super::owner::{card_at, owner, refuse};
 use crate::app::App;
 use crate::domain::{AnnotatorId, Thumb, TraceId};
+use crate::label::card::{CARD_MENU, SHOW_ALL};
 use crate::label::{self, ReasonFor, THUMB_ACTIONS, Thumbed};
 use crate::outbox::Kind;
 use crate::slack::{Message, Posted};
 use crate::workspace::Workspace;
-
-/// The `action_id` of a card's overflow menu.
-const MENU_ACTION: &str = "card_menu";
 
 /// What a person wants of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +21,7 @@ enum Wish {
     Skip,
     NotMine,
     AskAgain,
+    ShowAll,
 }
 
 impl Wish {
@@ -32,7 +31,8 @@ impl Wish {
             thumb.map(|(_, thumb)| Self::Give(*thumb))
         };
         match action.action_id.as_str() {
-            MENU_ACTION => Self::of_option(action.option()),
+            CARD_MENU => Self::of_option(action.option()),
+            SHOW_ALL => Some(Self::ShowAll),
             label::UNDO_ACTION => Some(Self::Undo),
             label::WHY_ACTION => Some(Self::SayWhy),
             label::ASK_AGAIN_ACTION => Some(Self::AskAgain),
@@ -45,6 +45,7 @@ impl Wish {
             "undo" => Some(Self::Undo),
             "skip" => Some(Self::Skip),
             "not_mine" => Some(Self::NotMine),
+            "all" => Some(Self::ShowAll),
             thumb => Thumb::parse(thumb).map(Self::Give),
         }
     }
@@ -60,7 +61,7 @@ pub(super) async fn act(
         return Ok(false);
     };
     let found = match action.action_id.as_str() {
-        MENU_ACTION => of_menu(app, interaction).await?,
+        CARD_MENU => of_menu(app, interaction).await?,
         _ => {
             let workspace = owner(app, interaction, Kind::Card, &action.value).await?;
             workspace.map(|workspace| (workspace, TraceId::from(action.value.as_str())))
@@ -142,6 +143,10 @@ async fn fulfil(
             label::ask_again(db, id, &annotator, &trace, at_us).await?;
             label::asked_again()
         }
+        Wish::ShowAll => {
+            let trigger_id = interaction.trigger_id.as_deref().unwrap_or_default();
+            return label::show_all(app, workspace, &trace, trigger_id).await;
+        }
     };
     tell(app, workspace, interaction, answer);
     Ok(())
@@ -201,7 +206,7 @@ mod tests {
             ("card_menu", "undo", Some(Wish::Undo)),
             ("card_menu", "skip", Some(Wish::Skip)),
             ("card_menu", "not_mine", Some(Wish::NotMine)),
-            ("card_menu", "all", None),
+            ("card_menu", "all", Some(Wish::ShowAll)),
             ("deploy", "up", None),
         ] {
             let action = json!({"action_id": action_id, "selected_option": {"value": value}});

@@ -1,6 +1,6 @@
 use sha2::{Digest, Sha256};
 
-use super::message::{CardView, card};
+use super::card::{CardView, card};
 use super::pace::{Pace, pace};
 use super::store::{self, HOUR_MS, Stratum};
 use crate::app::App;

@@ -2,7 +2,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
 
 use super::acts::Given;
-use super::message::Tally;
+use super::card::Tally;
 use crate::domain::{AnnotatorId, Thumb, Trace, TraceId, WorkspaceId};
 use crate::outbox::{self, Kind};
 use crate::store::{Db, now_ms};

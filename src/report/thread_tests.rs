@@ -284,3 +284,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn hostile_texts_are_only_texts_in_a_thread() {
+    let corpus = include_str!("../../tests/fixtures/hostile.json");
+    let corpus: Vec<String> = serde_json::from_str(corpus).unwrap();
+    for text in &corpus {
+        let one = Miss {
+            link: link(text),
+            comment: Some(text.clone()),
+            ..a_miss(text)
+        };
+        for message in [
+            misses_message(&[one], 2, 9),
+            refine_message(&[link(text)], &[(1, "is unlabelled")], 1),
+            kept_message(text, None),
+        ] {
+            let problems = crate::slack::judged::message_problems(&serde_json::json!(message));
+            assert_eq!(problems, Vec::<String>::new());
+        }
+    }
+}

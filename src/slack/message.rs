@@ -31,11 +31,18 @@ impl Message {
     }
 }
 
-/// Escapes what has a meaning in `mrkdwn`, which also disarms mentions and links.
+/// Escapes what has a meaning in `mrkdwn`, which also disarms mentions and links; leaves out what would reorder the text
+/// beside it.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    text.replace(is_direction, "")
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+}
+
+/// Unicode's embedded, overridden and isolated directions.
+pub fn is_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text`, or its first `max - 1` characters and an ellipsis.
@@ -96,6 +103,7 @@ mod tests {
             escape("<!channel> <@U1> a & b"),
             "&lt;!channel&gt; &lt;@U1&gt; a &amp; b"
         );
+        assert_eq!(escape("a\u{202e}b\u{2069}"), "ab");
     }
 
     #[test]

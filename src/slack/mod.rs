@@ -1,6 +1,9 @@
 //! Slack's Web API, signatures and Socket Mode: one client for the real service and for the playground.
 
 mod client;
+#[cfg(test)]
+#[path = "../../tests/judged/mod.rs"]
+pub mod judged;
 mod message;
 mod oauth;
 mod people;

@@ -3,6 +3,7 @@
 mod backfill;
 mod browser;
 mod callouts;
+mod card;
 mod cli;
 mod code_evals;
 mod commands;

@@ -206,6 +206,13 @@ async fn a_whole_trace_is_asked_about_without_waiting_for_anything(database: Dat
         (&trace["input_text"], &trace["output_text"]),
         (&json!("Where is it?"), &json!("Here."))
     );
+    for card in stage.cards().await {
+        let shown = card["blocks"].to_string();
+        assert!(
+            !shown.contains("Open in Langfuse"),
+            "it isn't there: {shown}"
+        );
+    }
     running.stop().await;
 }
 

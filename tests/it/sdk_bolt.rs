@@ -91,7 +91,8 @@ async fn bolts_handlers_are_called_for_clicks_reactions_and_messages() {
     let heard = bolt.hears("heard a comment").await;
     assert_eq!(heard["thread_ts"], card["ts"]);
     stage.say("you", &format!("<@{BOT_USER_ID}> hello"), None);
-    bolt.hears("named in channel").await;
+    let named = format!("named in {}", stage.channel());
+    bolt.hears(&named).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -140,7 +140,7 @@ app.message("comment", async ({ message }) => {
 });
 
 app.event("app_mention", async ({ event }) => {
-    await say(`named in ${event.channel_type}`);
+    await say(`named in ${event.channel}`);
 });
 
 app.event("message", async ({ event }) => {

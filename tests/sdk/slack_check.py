@@ -195,7 +195,7 @@ def check_views(client, place):
     home = {"type": "home", "blocks": place["view"]["blocks"]}
     published = client.views_publish(user_id=place["user"], view=home)["view"]
     assert page(place, "home")["view"]["id"] == published["id"]
-    WebhookClient(fields["response_url"]).send(text="late")
+    assert WebhookClient(fields["response_url"]).send(text="late").status_code == 200
 
 
 def check_places(client, place):

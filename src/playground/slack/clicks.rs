@@ -73,13 +73,16 @@ impl Slack {
         for (name, value) in [
             ("container", container(channel, &message)),
             ("channel", json!({"id": channel.id, "name": channel.name})),
-            ("message", message.to_slack(true)),
             (
                 "state",
                 json!({"values": elements::values(&message.blocks, &chosen)}),
             ),
         ] {
             payload[name] = value;
+        }
+        // Slack keeps no ephemeral message, so it can't tell of one.
+        if message.only_for.is_none() {
+            payload["message"] = message.to_slack(true);
         }
         let key = state.new_response_key(&channel.id, ts, &user.id);
         payload["response_url"] = json!(self.response_url(&key));

@@ -65,7 +65,10 @@ pub fn update(slack: &Slack, arguments: &Arguments) -> Answer {
     }
     message.edited_ts = Some(state.next_ts());
     message.text = text;
-    message.blocks = blocks;
+    // An update that says nothing of blocks leaves them; an empty list takes them away ("chat.update").
+    if arguments.structure("blocks").is_some() {
+        message.blocks = blocks;
+    }
     message.metadata = metadata(arguments).or(message.metadata);
     let shown = message.to_slack(true);
     let answer = json!({"channel": channel.id, "ts": ts, "text": message.text, "message": shown});

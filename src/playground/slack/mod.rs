@@ -22,6 +22,7 @@ mod refusals;
 mod socket;
 mod standing;
 mod state;
+mod tickets;
 mod views;
 
 use std::sync::{Arc, Mutex, MutexGuard};

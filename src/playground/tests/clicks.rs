@@ -29,6 +29,27 @@ async fn a_click_is_a_signed_block_action_with_the_message_in_it() {
 }
 
 #[tokio::test]
+async fn a_click_on_what_one_person_alone_sees_tells_of_no_message() {
+    let running = Running::start().await;
+    let slack = running.playground.slack();
+    let you = &slack.user("you").unwrap().id;
+    let blocks = [actions(
+        "own",
+        &[button("label_undo", "Undo", "Undo", "t1")],
+    )];
+    let whisper = json!({"channel": running.channel(), "user": you, "text": "a", "blocks": blocks});
+    let sent = running.call("chat.postEphemeral", &whisper).await;
+    let ts = sent["message_ts"].as_str().unwrap();
+    assert_eq!(running.click(ts, "label_undo").await.0, StatusCode::OK);
+    let payload = running.received.lock().unwrap().remove(0);
+    assert_eq!(
+        payload["container"],
+        json!({"type": "message", "message_ts": ts, "channel_id": running.channel(), "is_ephemeral": true})
+    );
+    assert!(payload.get("message").is_none() && payload["response_url"].is_string());
+}
+
+#[tokio::test]
 async fn only_a_button_that_is_there_can_be_clicked() {
     let running = Running::start().await;
     let posted = running.post_card().await;

@@ -38,20 +38,23 @@ async fn eventually<T>(look: impl AsyncFn() -> Option<T>) -> T {
     found.expect("it comes within a minute")
 }
 
+/// What an app has received, oldest first.
+type Received<T> = Arc<Mutex<Vec<T>>>;
+
 /// A playground that runs, and an app behind it that notes what Slack sends.
 struct Running {
     address: SocketAddr,
     playground: Playground,
     http: reqwest::Client,
     slack: crate::slack::Client,
-    received: Arc<Mutex<Vec<Value>>>,
+    received: Received<Value>,
     /// The body of the app's answers, and its type.
     answer: Arc<Mutex<String>>,
     answer_kind: Arc<Mutex<&'static str>>,
-    commands: Arc<Mutex<Vec<Value>>>,
-    events: Arc<Mutex<Vec<Value>>>,
+    commands: Received<Value>,
+    events: Received<Value>,
     /// Each event's id, with the number and reason of the retry.
-    retries: Arc<Mutex<Vec<(Value, Option<String>)>>>,
+    retries: Received<(Value, Option<String>)>,
     /// How events are answered, and whether they may be sent again then.
     event_status: Arc<Mutex<(u16, bool)>>,
 }

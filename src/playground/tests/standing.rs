@@ -211,3 +211,22 @@ async fn an_app_deletes_its_own_messages_and_links_to_them() {
         "message_not_found"
     );
 }
+
+#[tokio::test]
+async fn an_update_leaves_the_blocks_it_says_nothing_of() {
+    let running = Running::start().await;
+    let posted = running.post_card().await;
+    let at = |blocks: Value| {
+        let mut body = json!({"channel": posted.channel, "ts": posted.ts, "text": "new"});
+        if !blocks.is_null() {
+            body["blocks"] = blocks;
+        }
+        body
+    };
+    for (blocks, left) in [(Value::Null, 2), (json!([]), 0)] {
+        let updated = running.call("chat.update", &at(blocks)).await;
+        let shown = &updated["message"];
+        assert_eq!(shown["text"], "new");
+        assert_eq!(shown["blocks"].as_array().map(Vec::len), Some(left));
+    }
+}

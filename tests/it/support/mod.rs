@@ -1,6 +1,8 @@
 //! What the tests share: databases, ports, folders.
 
 pub mod front;
+#[path = "../../judged/mod.rs"]
+pub mod judged;
 pub mod logs;
 #[path = "../../openapi/mod.rs"]
 pub mod openapi;

@@ -44,7 +44,7 @@ impl Check<'_> {
 
     /// Spans of text; preformatted ones are texts and links alone.
     fn rich_spans(&mut self, spans: &Value, at: &str, is_preformatted: bool) {
-        self.each(spans, at, 0, 10_000, |check, span, at| {
+        self.each(spans, at, 1, 10_000, |check, span, at| {
             let kind = span["type"].as_str().unwrap_or_default();
             if is_preformatted && !matches!(kind, "text" | "link") {
                 return check.unsupported(at, kind);

@@ -167,6 +167,8 @@ fn formatted_text_is_of_the_kinds_that_slack_knows() {
         assert_eq!(problems(rich(fits)), Vec::<String>::new());
     }
     for wrong in [
+        section(json!([])),
+        json!({"type": "rich_text_quote", "elements": []}),
         section(json!([{"type": "text", "text": ""}])),
         section(json!([{"type": "text", "text": "a", "style": {"blink": true}}])),
         section(json!([{"type": "text", "text": "a", "style": {"bold": "yes"}}])),
