@@ -1,0 +1,1 @@
+update posts set channel_id = 'C2' where kind = 'card';
