@@ -240,7 +240,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         tasks: TaskTracker::new(),
         started_at_ms: now_ms(),
         has_playground: playground.is_some(),
-        workspaces: connected.workspaces.into(),
+        workspaces: connected.workspaces,
         stopping,
     }));
     for workspace in app.workspaces() {
@@ -296,7 +296,7 @@ pub fn langfuse_client(config: &LangfuseConfig) -> anyhow::Result<langfuse::Clie
 }
 
 struct Connected {
-    workspaces: Vec<Box<Workspace>>,
+    workspaces: FrozenVec<Box<Workspace>>,
     signing_secret: Option<SecretString>,
     socket_mode: Option<inbound::SocketMode>,
 }
@@ -335,14 +335,14 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
     let signing_secret = slack.and_then(|c| c.signing_secret.as_ref());
     let signing_secret = signing_secret.or(installed);
     Ok(Connected {
-        workspaces: vec![Box::new(workspace)],
+        workspaces: FrozenVec::from(vec![Box::new(workspace)]),
         signing_secret: signing_secret.cloned(),
         socket_mode: inbound::SocketMode::of(config)?,
     })
 }
 
 fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
-    let mut workspaces = Vec::new();
+    let workspaces = FrozenVec::new();
     for place in playground.places() {
         let langfuse =
             langfuse::Client::new(&place.langfuse_url, &place.public_key, &place.secret_key)?;

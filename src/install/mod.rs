@@ -84,10 +84,32 @@ impl Installing {
         self.default_is_free || row.workspace.as_str() != DEFAULT
     }
 
-    fn bot_token(&self, row: &Installation) -> Option<anyhow::Result<SecretString>> {
-        let sealed = row.bot_token.as_deref()?;
+    /// The installation's token, or a sentence that says why there is none to use.
+    fn token(&self, row: &Installation) -> Result<SecretString, String> {
+        let page = self.page();
+        let Some(sealed) = row.bot_token.as_deref() else {
+            let because = row.ended_because.as_deref().unwrap_or("It ended.");
+            return Err(format!(
+                "{because} Install the app again at {page}; what was posted stays"
+            ));
+        };
         let opened = self.vault.open(&place(&row.id, "bot_token"), sealed);
-        Some(opened.context("the token can't be read; set IOFOLD_SECRET_KEY to the key of before"))
+        opened.map_err(|_| {
+            format!("The token can't be read. Set IOFOLD_SECRET_KEY to the key of before, or install the app again at {page}")
+        })
+    }
+
+    fn connection(
+        &self,
+        row: &Installation,
+        token: &SecretString,
+    ) -> anyhow::Result<SlackConnection> {
+        let client = slack::Client::new(&self.api_url, token)?;
+        Ok(SlackConnection::installed(
+            client,
+            row.channel.clone(),
+            row.id.clone(),
+        ))
     }
 }
 
@@ -215,38 +237,36 @@ fn adopt(app: &App, installing: &Installing, row: &Installation) -> anyhow::Resu
         openai: None,
         slack: SlackSlot::default(),
     });
-    let page = installing.page();
-    let (token, why) = match installing.bot_token(row) {
-        Some(Ok(token)) => (token, None),
-        Some(Err(error)) => (
-            SecretString::default(),
-            Some(format!("{error}, or install the app again at {page}")),
-        ),
-        None => {
-            let because = row.ended_because.as_deref().unwrap_or("it ended");
-            let why = format!("{because} Install the app again at {page}; what was posted stays");
-            (SecretString::default(), Some(why))
+    match installing.token(row) {
+        Ok(token) => connect(app, installing, workspace, row, &token),
+        Err(why) => {
+            tracing::warn!(workspace.id = %row.workspace, "Slack: {why}");
+            let connection = installing.connection(row, &SecretString::default())?;
+            connection.health.end(why);
+            workspace.slack.put(connection);
+            Ok(())
         }
-    };
-    let current = workspace.slack().filter(|slack| !slack.health.is_over());
-    if let (Some(slack), None) = (current, &why)
-        && slack.channel == row.channel
-    {
-        slack.client.set_token(&token);
+    }
+}
+
+/// Gives the connection that is there its next token, so that calls under way go on; else makes one.
+fn connect(
+    app: &App,
+    installing: &Installing,
+    workspace: &Workspace,
+    row: &Installation,
+    token: &SecretString,
+) -> anyhow::Result<()> {
+    let goes_on =
+        |slack: &&SlackConnection| !slack.health.is_over() && slack.channel == row.channel;
+    if let Some(slack) = workspace.slack().filter(goes_on) {
+        slack.client.set_token(token);
         slack.health.recovered();
         return Ok(());
     }
-    let client = slack::Client::new(&installing.api_url, &token)?;
-    let connection = SlackConnection::installed(client, row.channel.clone(), row.id.clone());
-    let Some(why) = why else {
-        workspace.slack.put(connection);
-        app.tasks
-            .spawn(app::learn_team(app.clone(), row.workspace.clone()));
-        return Ok(());
-    };
-    tracing::warn!(workspace.id = %row.workspace, "Slack: {why}");
-    connection.health.end(why);
-    workspace.slack.put(connection);
+    workspace.slack.put(installing.connection(row, token)?);
+    app.tasks
+        .spawn(app::learn_team(app.clone(), row.workspace.clone()));
     Ok(())
 }
 
