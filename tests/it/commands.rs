@@ -160,7 +160,11 @@ async fn an_eval_is_made_by_hand_as_soon_as_labels_allow(database: Database) {
         } else {
             "👎"
         };
-        assert!(stage.click(card, "ADA", thumb).await);
+        let thumb = button(card, thumb).expect("a button");
+        let place = stage.playground.places().remove(0);
+        let team = iofold::playground::slack::TEAM_ID;
+        let click = click(team, &place.channel, card, "ADA", thumb, &stamp());
+        assert_eq!(send(&stage, &click).await.0, 200);
     }
     let attempts = "select count(*) as found from generations";
     assert_eq!(count(&running, attempts).await, 0, "not by itself");

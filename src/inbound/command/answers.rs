@@ -129,10 +129,8 @@ pub fn standing_blocks(standing: &Standing) -> Vec<Value> {
         true => section("*Nothing needs a person now.*"),
         false => section(&format!("*What needs a person*\n{}", needs.join("\n"))),
     });
-    if !standing.evals.is_empty() {
-        let evals: Vec<_> = standing.evals.iter().map(eval).collect();
-        blocks.push(section(&format!("*Evals*\n{}", evals.join("\n"))));
-    }
+    // A section each, for one that is cut would end within a link.
+    blocks.extend(standing.evals.iter().map(|one| section(&eval(one))));
     let mut footer = vec![standing.progress.in_words(), cards(standing)];
     footer.extend(
         standing
