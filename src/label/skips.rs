@@ -7,11 +7,14 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
 use super::store;
-use crate::domain::{AnnotatorId, TraceId, WorkspaceId};
+use crate::domain::{AnnotatorId, TraceId, WorkspaceId, head};
 use crate::store::Db;
 
 /// Traces looked at between two looks at the rows, where areas are left out.
 const LOOKED_AT_ONCE: i64 = 100;
+
+/// Names are told apart by so many characters: Postgres indexes no longer ones.
+const NAME_MAX: usize = 500;
 
 /// Leaves a trace out for a person from `acted_at_us` (Slack's `action_ts` in microseconds) on.
 pub async fn skip(
@@ -213,5 +216,6 @@ async fn name_of(
         return Ok(None);
     };
     let named: Named = serde_json::from_str(row.try_get("payload")?)?;
-    Ok(named.name.filter(|name| !name.is_empty()))
+    let name = named.name.map(|name| head(&name, NAME_MAX).to_owned());
+    Ok(name.filter(|name| !name.is_empty()))
 }

@@ -24,6 +24,7 @@ pub const METHODS: &[(&str, &[&str])] = &[
     // No method of its own: bytes go to the address that getUploadURLExternal gave.
     ("files.upload", &["files:write"]),
     ("oauth.v2.access", &[]),
+    ("users.info", &["users:read"]),
     ("views.open", &[]),
     ("views.publish", &[]),
     ("views.update", &[]),
