@@ -103,7 +103,11 @@ async fn takes_what_comes_by_socket(mut program: Command, script: &str) {
         .deliver_by_socket("events_api", &event, Some((1, "timeout")))
         .await;
     assert_eq!(answer, Some(Ok(Value::Null)));
-    while next(&mut heard, "events_api").await["body"] != event {}
+    let mut told = next(&mut heard, "events_api").await;
+    while told["body"] != event {
+        told = next(&mut heard, "events_api").await;
+    }
+    assert_eq!(told["retry"], 1);
 
     slack.warn_sockets("warning");
     opened(&stage, 2).await;
