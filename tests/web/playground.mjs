@@ -7,22 +7,16 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve as absolute } from "node:path";
 
-import { chromium } from "playwright-core";
+import { launch, openPage } from "./browser.mjs";
 
 const [given] = process.argv.slice(2);
 assert(given, "usage: node playground.mjs PATH_OF_IOFOLD");
 const binary = absolute(given);
 const shots = process.env.SCREENSHOTS && absolute(process.env.SCREENSHOTS);
-const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-assert(
-  existsSync(browserPath),
-  `${browserPath} is missing: install Chromium (Debian, Ubuntu: apt-get install chromium), or set CHROMIUM to a browser's path`,
-);
 /** Generous: a debug build on a busy machine makes its first report in minutes. */
 const PATIENCE_MS = 300_000;
 
@@ -57,31 +51,12 @@ function address() {
   });
 }
 
-const browser = await chromium.launch({
-  executablePath: browserPath,
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-
+const browser = await launch();
 const problems = [];
 
 async function open(url) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, reducedMotion: "reduce" });
+  const page = await openPage(browser, url, problems);
   page.setDefaultTimeout(PATIENCE_MS);
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (line) => line.type() === "error" && problems.push(line.text()));
-  page.on("request", (request) => {
-    if (new URL(request.url()).host !== new URL(url).host) problems.push(`asked ${request.url()}`);
-  });
-  await page.goto(url);
   return page;
 }
 

@@ -64,16 +64,28 @@ async fn the_page_is_there_and_may_only_run_its_own_files() {
         "{policy}"
     );
     let html = page.text().await.unwrap();
-    let links = regex::Regex::new("(?:src|href)=\"(page/[^\"]+)\"").unwrap();
-    for link in links.captures_iter(&html) {
-        let file = running
-            .http
-            .get(running.url(&link[1]))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(file.status(), StatusCode::OK, "{}", &link[1]);
+    let links = regex::Regex::new("(?:src|href)=\"page/([^\"]+)\"").unwrap();
+    let imports = regex::Regex::new("from \"\\./([^\"]+)\"").unwrap();
+    let mut wanted: Vec<String> = links
+        .captures_iter(&html)
+        .map(|link| link[1].to_owned())
+        .collect();
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(name) = wanted.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let file = running.http.get(running.url(&format!("page/{name}")));
+        let file = file.send().await.unwrap();
+        assert_eq!(file.status(), StatusCode::OK, "{name}");
+        let text = file.text().await.unwrap();
+        wanted.extend(
+            imports
+                .captures_iter(&text)
+                .map(|import| import[1].to_owned()),
+        );
     }
+    assert!(seen.len() > 30, "the page's modules are followed: {seen:?}");
     let bare = running
         .http
         .get(running.url("").trim_end_matches('/'))
