@@ -100,6 +100,22 @@ async function mrkdwnIsReadAsSlackReadsIt() {
   assert.equal(await block("header").innerText(), "🎉 Header");
 }
 
+/** Nothing a text holds takes long to read, or more of the stack than there is. */
+async function longTextsAreRead() {
+  const left = await page.evaluate(async () => {
+    const { mrkdwn } = await import("/playground/page/mrkdwn.js");
+    const { markdown } = await import("/playground/page/markdown.js");
+    const lengthOf = (nodes) => {
+      const element = document.createElement("div");
+      element.append(...nodes);
+      return element.textContent.length;
+    };
+    const units = ["*a ", "*_~", "~x~", "`", "```", "<", "<a|", "> > ", "[a](", "- ", "|", "**", ":a", "https://"];
+    return units.map((unit) => [unit, lengthOf(mrkdwn(unit.repeat(9_000))), lengthOf(markdown(unit.repeat(3_000)))]);
+  });
+  for (const [unit, inMrkdwn, inMarkdown] of left) assert(inMrkdwn + inMarkdown > 0, unit);
+}
+
 async function richTextListsAreNested() {
   await block("rich").locator("xpath=..").getByRole("button", { name: "Show more" }).click();
   const outer = block("rich").locator(".rich > ol");
@@ -353,6 +369,7 @@ async function itFitsAPhone() {
 try {
   await page.locator(".message").first().waitFor();
   await mrkdwnIsReadAsSlackReadsIt();
+  await longTextsAreRead();
   await richTextListsAreNested();
   await nothingHostileHasAMeaning();
   await elementsTellTheService();

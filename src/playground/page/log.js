@@ -9,8 +9,8 @@ const NEAR_END_PX = 140;
 
 /** Whether the end of the messages stays in view when they grow. */
 let sticks = true;
-/** A message was brought into view, and stays there until the person moves on. */
-let holds = false;
+/** The ts of a message that was brought into view, and stays there until the person moves on. */
+let held = null;
 let openThread = null;
 
 const elementOf = (ts) => byId("messages").querySelector(`[data-ts="${CSS.escape(ts)}"]`);
@@ -26,7 +26,7 @@ function isNearEnd() {
 }
 
 export function scrollToEnd() {
-  holds = false;
+  held = null;
   const scroller = byId("scroller");
   scroller.scrollTo({ top: scroller.scrollHeight, behavior: isQuiet() ? "instant" : "smooth" });
   byId("jump").hidden = true;
@@ -41,7 +41,7 @@ export function renderLog() {
   messages.forEach((message, i) => append(message, messages[i - 1]));
   byId("scroller").scrollTop = byId("scroller").scrollHeight;
   sticks = true;
-  holds = false;
+  held = null;
   byId("jump").hidden = true;
 }
 
@@ -82,7 +82,7 @@ export function reveal(ts) {
   const found = elementOf(ts);
   if (!found) return;
   sticks = false;
-  holds = true;
+  held = ts;
   bringUp(found, "start");
   found.classList.add("revealed");
   setTimeout(() => found.classList.remove("revealed"), 2500);
@@ -96,24 +96,24 @@ export function grown(hadEndInView) {
 
 export const hasEndInView = () => sticks;
 
-export const followAnnotators = (channel) => goAlong(channel, () => holds || scrollToEnd());
+export const followAnnotators = (channel) => goAlong(channel, () => held ?? scrollToEnd());
 
 /** Listens to the person; `thread(ts)` opens a thread. */
 export function watchLog(thread) {
   openThread = thread;
   const scroller = byId("scroller");
   watchAnnotators(() => {
-    holds = false;
+    held = null;
     sticks = false;
   });
   byId("jump").addEventListener("click", scrollToEnd);
   scroller.addEventListener("scroll", () => {
-    sticks = !holds && isNearEnd();
+    sticks = held === null && isNearEnd();
     if (sticks) byId("jump").hidden = true;
   });
   const moveOn = () => {
     stopGoingAlong();
-    holds = false;
+    held = null;
   };
   for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) scroller.addEventListener(kind, moveOn, { passive: true });
   const showsMore = (event) => {
@@ -122,7 +122,8 @@ export function watchLog(thread) {
   byId("messages").addEventListener("click", showsMore, true);
   // Pictures take their room when they have come, and texts another one in a narrower window.
   const stay = () => {
-    if (sticks && !isGoingAlong()) scroller.scrollTop = scroller.scrollHeight;
+    if (held !== null) elementOf(held)?.scrollIntoView({ block: "start" });
+    else if (sticks && !isGoingAlong()) scroller.scrollTop = scroller.scrollHeight;
   };
   new ResizeObserver(stay).observe(byId("messages"));
 }

@@ -82,8 +82,8 @@ function closing(text, at) {
   return -1;
 }
 
-/** One line or several, without quotes and blocks of code. */
-function inline(text, verbatim) {
+/** One line or several, without quotes and blocks of code; `inside` are the delimiters around it. */
+function inline(text, verbatim, inside = "") {
   const nodes = [];
   /** No style of this kind ends before here: looking again would cost the square of the length. */
   const hopeless = {};
@@ -95,10 +95,10 @@ function inline(text, verbatim) {
   for (let at = 0; at < text.length; ) {
     const atom = atomAt(text, at);
     const shown = atom && render(atom, verbatim);
-    const wants = !atom && opens(text, at) && at >= (hopeless[text[at]] ?? 0);
+    const wants = !atom && opens(text, at) && !inside.includes(text[at]) && at >= (hopeless[text[at]] ?? 0);
     const end = wants ? closing(text, at) : -1;
     if (shown) push(shown);
-    else if (end > 0) push(h(DELIMITERS[text[at]], {}, inline(text.slice(at + 1, end), verbatim)));
+    else if (end > 0) push(h(DELIMITERS[text[at]], {}, inline(text.slice(at + 1, end), verbatim, inside + text[at])));
     else plain += atom ? atom[0] : text[at];
     if (wants && end < 0) hopeless[text[at]] = text.indexOf("\n", at) < 0 ? text.length : text.indexOf("\n", at);
     at = end > 0 ? end + 1 : at + (atom ? atom[0].length : 1);
