@@ -82,7 +82,7 @@ function toolbar(message, on) {
     on.thread && tool("thread", "Reply in thread", "💬", () => on.thread(message.ts)),
     tool("more", "More actions", "⋮", more, menuButton),
   ].filter(Boolean);
-  tools.forEach((button, i) => (button.tabIndex = i === 0 ? 0 : -1));
+  for (const button of tools) button.tabIndex = button.dataset.action === "more" ? 0 : -1;
   return h("div", { className: "toolbar", role: "toolbar", "aria-label": "Message", onkeydown: along }, tools);
 }
 

@@ -51,11 +51,15 @@ export function showMyself(changed) {
     become(person.id);
     changed();
   };
+  const inOrder = (a, b) => a.real_name.localeCompare(b.real_name, undefined, { numeric: true });
+  const others = [...people.values()].filter((person) => person.name !== "you").sort(inOrder);
+  const item = (person) => ({ text: person.real_name, checked: person.id === myself().id, run: choose(person) });
+  const you = [...people.values()].filter((person) => person.name === "you");
   const items = () => [
-    { heading: "Be somebody else" },
-    ...[...people.values()].map((person) => ({ text: person.real_name, checked: person.id === myself().id, run: choose(person) })),
     { heading: "Colours" },
     ...themeItems(),
+    { heading: "Be somebody" },
+    ...[...you, ...others].map(item),
   ];
   button.onclick = () => openMenu(button, "Person and colours", items());
 }
