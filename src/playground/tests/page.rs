@@ -187,10 +187,11 @@ async fn a_channels_summary_follows_report_and_deployment() {
     assert!(summary().await["report_ts"].is_null());
     let post = async |event_type: &str| {
         let mut message = card("v1");
-        message.blocks = vec![actions(
-            "decide",
-            &[button("deploy", "Deploy", "Deploy", "v1")],
-        )];
+        let buttons = [
+            button("deploy", "Deploy", "Deploy", "v1"),
+            button("discard", "Discard", "Discard", "v1"),
+        ];
+        message.blocks = vec![actions("decide", &buttons)];
         message.metadata = Some(json!({"event_type": event_type, "event_payload": {}}));
         running
             .slack
@@ -208,4 +209,19 @@ async fn a_channels_summary_follows_report_and_deployment() {
     let click = json!({"ts": report.ts, "action_id": "deploy", "value": "v1"});
     running.post("api/channels/answers/click", click).await;
     assert_eq!(summary().await["deployed"], true);
+    let later = post("iofold_report").await;
+    assert_eq!(summary().await["report_ts"], later.ts);
+    for (ts, report_ts, discarded) in [
+        (&later.ts, json!(report.ts), false),
+        (&report.ts, Value::Null, true),
+    ] {
+        let click = json!({"ts": ts, "action_id": "discard", "value": "v1"});
+        running.post("api/channels/answers/click", click).await;
+        let now = summary().await;
+        assert_eq!(
+            now["report_ts"], report_ts,
+            "a discarded report is not pointed at"
+        );
+        assert_eq!(now["discarded"], discarded);
+    }
 }
