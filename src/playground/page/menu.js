@@ -72,14 +72,20 @@ export function openMenu(trigger, label, items) {
   menu.addEventListener("beforetoggle", ({ newState }) => {
     if (newState !== "closed") return;
     const isInside = menu.contains(document.activeElement);
-    // A press on the button closes the menu by itself, and must not open it anew.
-    setTimeout(() => trigger.setAttribute("aria-expanded", "false"), 150);
+    trigger.setAttribute("aria-expanded", "false");
+    trigger.popoverTargetElement = null;
     if (isInside) standIn(trigger, ts)?.focus({ preventScroll: true });
     setTimeout(() => menu.remove());
   });
   (trigger.closest("dialog") ?? document.body).append(menu);
   menu.showPopover();
   trigger.setAttribute("aria-expanded", "true");
+  // A press on the button closes the menu; without this it would close and open anew. Not before this press is over.
+  setTimeout(() => {
+    if (trigger.getAttribute("aria-expanded") !== "true") return;
+    trigger.popoverTargetElement = menu;
+    trigger.popoverTargetAction = "hide";
+  });
   place(menu, trigger);
   (menu.querySelector("[aria-checked=true]") ?? menu.querySelector("[role^=menuitem]"))?.focus();
 }
