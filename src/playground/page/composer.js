@@ -37,7 +37,7 @@ export function composer(label, where, takesCommands) {
     button.disabled = input.value.trim() === "";
     chips.hidden = !takesCommands || !input.value.startsWith("/") || input.value.includes("\n");
     input.style.height = "auto";
-    input.style.height = `${Math.min(input.scrollHeight + 2, 180)}px`;
+    input.style.height = `${Math.min(input.scrollHeight, 180)}px`;
   };
   const submit = async (event) => {
     event?.preventDefault();
