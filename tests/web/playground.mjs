@@ -62,6 +62,7 @@ async function open(url) {
 
 async function picture(page, name, ready) {
   await ready();
+  await page.mouse.move(1, 1);
   await page.screenshot({ path: join(shots, name) });
 }
 
