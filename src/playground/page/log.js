@@ -115,7 +115,7 @@ export function watchLog(thread) {
     stopGoingAlong();
     held = null;
   };
-  for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) scroller.addEventListener(kind, moveOn, { passive: true });
+  for (const kind of ["wheel", "touchmove", "keydown", "pointerdown", "focusin"]) scroller.addEventListener(kind, moveOn, { passive: true });
   const showsMore = (event) => {
     if (event.target.closest(".more")) sticks = false;
   };
