@@ -116,11 +116,21 @@ function openMessage(channel, ts) {
 
 // Changes --------------------------------------------------------------------------------------------
 
+/** The channel or place, and perhaps the message, that the address names. */
+function wanted() {
+  const hash = location.hash.slice(1);
+  try {
+    return decodeURIComponent(hash).split("/");
+  } catch {
+    return hash.split("/");
+  }
+}
+
 function start(changes) {
   store.messages.clear();
   store.unread.clear();
   changes.messages.forEach(keep);
-  const [name, ts] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [name, ts] = wanted();
   const named = store.channels.find((channel) => hashOf(channel) === name);
   store.current = (named ?? currentChannel() ?? store.channels[0])?.id;
   closePanel();
@@ -147,7 +157,9 @@ function take(message) {
   if (message.channel === store.current) {
     place(message);
     if (openThreadTs() === (parentOf(message) ?? message.ts)) renderThread();
-  } else if (isNew && !parentOf(message)) {
+  }
+  const isInView = spot === "channel" && message.channel === store.current;
+  if (isNew && !isInView && !parentOf(message)) {
     store.unread.set(message.channel, (store.unread.get(message.channel) ?? 0) + 1);
   }
   return isNew;
