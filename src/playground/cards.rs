@@ -66,35 +66,35 @@ pub fn thumb_of(text: &str) -> Option<Thumb> {
 /// How far an eval is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvalState {
-    /// The newest report.
+    /// The newest report that nobody discarded.
     pub report_ts: Option<String>,
     /// The newest message that says why there is no eval yet.
     pub not_yet_ts: Option<String>,
     /// Whether somebody pressed *Deploy* last on any report.
     pub is_deployed: bool,
+    /// Whether there were reports, and somebody pressed *Discard* last on each.
+    pub is_discarded: bool,
 }
 
 /// What the channel's reports and the clicks on them say.
 pub fn eval_state(state: &State, channel: &str) -> EvalState {
-    let newest = |event_type: &str| {
-        let mut messages = of_type(state, channel, event_type);
-        messages.next_back().map(|message| message.ts.clone())
+    let reports = || of_type(state, channel, "iofold_report");
+    let is_last = |message: &Message, button: &str| {
+        let clicks = (state.clicks).get(&(message.channel.clone(), message.ts.clone()));
+        let mut last = clicks
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, of_user)| of_user.last());
+        last.any(|click| click.text.contains(button))
     };
-    let deployed = |message: &Message| {
-        let clicks = state
-            .clicks
-            .get(&(message.channel.clone(), message.ts.clone()));
-        clicks.is_some_and(|clicks| clicks.values().any(|of_user| is_deploy(of_user.last())))
-    };
+    let standing = reports().rfind(|message| !is_last(message, "Discard"));
+    let not_yet = of_type(state, channel, "iofold_not_yet").next_back();
     EvalState {
-        report_ts: newest("iofold_report"),
-        not_yet_ts: newest("iofold_not_yet"),
-        is_deployed: of_type(state, channel, "iofold_report").any(deployed),
+        report_ts: standing.map(|message| message.ts.clone()),
+        not_yet_ts: not_yet.map(|message| message.ts.clone()),
+        is_deployed: reports().any(|message| is_last(message, "Deploy")),
+        is_discarded: standing.is_none() && reports().next().is_some(),
     }
-}
-
-fn is_deploy(click: Option<&Click>) -> bool {
-    click.is_some_and(|click| click.text.contains("Deploy"))
 }
 
 /// The channel's own messages of a type, oldest first.

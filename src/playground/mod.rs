@@ -14,7 +14,7 @@
 //! | `/playground/slack/api/{method}`, `…/upload/v1/…`, `…/actions/…`, `…/link/` | Slack's Web API, uploads, `response_url`s, Socket Mode |
 //! | `/playground/langfuse/…` | Langfuse's public API |
 //! | `GET /playground/api/channels` | `{channels: [{id, name, topic, workspace, cards, labelled, up, down, wanted, …}]}` |
-//! | `GET /playground/api/users` | `{users: [{id, name, real_name}]}`; the page is the user `you` |
+//! | `GET /playground/api/users` | `{users: [{id, name, real_name}]}`; the page begins as the user `you` |
 //! | `GET /playground/api/channels/{id}/messages?user=` | `{messages: [{ts, text, blocks, metadata, replies: […]}]}`, oldest first |
 //! | `POST /playground/api/channels/{id}/click` | `{user, ts, action_id, value, selected?, block_id?}`: a click, answered when the service has; `value` is the button's or the option's, `selected` the ticked ones of checkboxes |
 //! | `POST /playground/api/channels/{id}/react` | `{user, ts, name, remove?}`: a reaction by its emoji's name, as `+1` |

@@ -135,6 +135,7 @@ impl Playground {
             "labelled": cards.iter().filter(|card| !card.thumbs.is_empty()).count(),
             "up": of(Class::Pass), "down": of(Class::Fail), "wanted": self.0.labels_wanted,
             "report_ts": eval.report_ts, "not_yet_ts": eval.not_yet_ts, "deployed": eval.is_deployed,
+            "discarded": eval.is_discarded,
             "waiting": self.langfuse().waiting(&place.project), "annotators": annotators,
         })
     }

@@ -3,26 +3,20 @@
 //   node tests/web/playground.mjs PATH_OF_IOFOLD
 //
 // Starts the binary with a database of its own. CHROMIUM names the browser (default /usr/bin/chromium);
-// with SCREENSHOTS, a folder, it leaves channel.png and report.png there.
+// with SCREENSHOTS, a folder, it leaves channel.png, modal.png, report.png, dark.png and phone.png there.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve as absolute } from "node:path";
 
-import { chromium } from "playwright-core";
+import { launch, openPage } from "./browser.mjs";
 
 const [given] = process.argv.slice(2);
 assert(given, "usage: node playground.mjs PATH_OF_IOFOLD");
 const binary = absolute(given);
 const shots = process.env.SCREENSHOTS && absolute(process.env.SCREENSHOTS);
-const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-assert(
-  existsSync(browserPath),
-  `${browserPath} is missing: install Chromium (Debian, Ubuntu: apt-get install chromium), or set CHROMIUM to a browser's path`,
-);
 /** Generous: a debug build on a busy machine makes its first report in minutes. */
 const PATIENCE_MS = 300_000;
 
@@ -57,36 +51,18 @@ function address() {
   });
 }
 
-const browser = await chromium.launch({
-  executablePath: browserPath,
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-
+const browser = await launch();
 const problems = [];
 
 async function open(url) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, reducedMotion: "reduce" });
+  const page = await openPage(browser, url, problems);
   page.setDefaultTimeout(PATIENCE_MS);
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("console", (line) => line.type() === "error" && problems.push(line.text()));
-  page.on("request", (request) => {
-    if (new URL(request.url()).host !== new URL(url).host) problems.push(`asked ${request.url()}`);
-  });
-  await page.goto(url);
   return page;
 }
 
 async function picture(page, name, ready) {
   await ready();
+  await page.mouse.move(1, 1);
   await page.screenshot({ path: join(shots, name) });
 }
 
@@ -96,10 +72,68 @@ async function labelOneMyself(page) {
   await card.getByRole("button", { name: "Bad answer" }).click();
   const modal = page.getByRole("dialog", { name: "What is wrong?" });
   await modal.waitFor();
+  if (shots) await picture(page, "modal.png", () => page.waitForTimeout(500));
   await page.keyboard.type("It is not in the retrieved sentence");
   await page.keyboard.press("Enter");
   await modal.waitFor({ state: "hidden" });
   await card.getByText("👎 1").waitFor();
+}
+
+const writer = (page) => page.getByRole("textbox", { name: /^Message #/ });
+const switchTo = async (page, name) => {
+  await page.getByRole("button", { name: "switch person" }).press("Enter");
+  await page.getByRole("menuitemradio", { name, exact: true }).press("Enter");
+  await page.getByRole("button", { name: `${name} (switch person` }).waitFor();
+};
+
+/** A message, a reaction by two people, a reply, and all of it deleted again. */
+async function talkInTheChannel(page) {
+  const text = "Has anybody looked at these?";
+  const mine = page.locator("#messages .message").filter({ hasText: text });
+  await writer(page).fill(text);
+  await writer(page).press("Enter");
+  await mine.getByRole("toolbar").getByRole("button", { name: "React with thumbs up" }).press("Enter");
+  await mine.getByRole("button", { name: "👍 1: You", pressed: true }).waitFor();
+  await mine.getByRole("toolbar").getByRole("button", { name: "Reply in thread" }).press("Enter");
+  await page.keyboard.type("I have");
+  await page.keyboard.press("Enter");
+  await page.getByRole("region", { name: "Thread" }).getByText("I have").waitFor();
+  await page.keyboard.press("Escape");
+  await mine.getByRole("button", { name: "1 reply" }).waitFor();
+  await switchTo(page, "Grader 2");
+  await mine.getByRole("button", { name: "👍 1: You", pressed: false }).press("Enter");
+  await mine.getByRole("button", { name: "👍 2: You, Grader 2", pressed: true }).waitFor();
+  await switchTo(page, "You");
+  await mine.locator(".tag").getByText("You").waitFor();
+  await mine.getByRole("toolbar").getByRole("button", { name: "More actions" }).press("Enter");
+  await page.getByRole("menuitem", { name: "Delete message" }).press("Enter");
+  await page.getByRole("dialog", { name: "Delete this message?" }).getByRole("button", { name: "Delete" }).press("Enter");
+  await mine.waitFor({ state: "detached" });
+  await page.getByText("This message was deleted.").waitFor();
+}
+
+/** A command is answered to the one who gave it. */
+async function giveACommand(page) {
+  await writer(page).fill("/iofold help");
+  await writer(page).press("Enter");
+  const answer = page.locator(".message.ephemeral").filter({ hasText: "/iofold help" });
+  await answer.getByText("Only visible to you").waitFor();
+  await switchTo(page, "Grader 2");
+  await answer.waitFor({ state: "detached" });
+  await switchTo(page, "You");
+  await answer.getByRole("button", { name: "Dismiss" }).press("Enter");
+  await answer.waitFor({ state: "detached" });
+}
+
+/** The Home and the overview are reached, and left again. */
+async function lookAround(page) {
+  const places = page.getByRole("navigation", { name: "Places" });
+  await places.getByRole("button", { name: "Home" }).press("Enter");
+  await page.locator("#home > *").first().waitFor();
+  await places.getByRole("button", { name: "Overview" }).press("Enter");
+  await page.getByRole("article", { name: "#grounded-replies" }).getByText("Labelled").waitFor();
+  await places.getByRole("button", { name: "grounded-replies" }).press("Enter");
+  await page.locator("#messages .message").first().waitFor();
 }
 
 async function letAnnotatorsLabel(page) {
@@ -119,7 +153,7 @@ async function letAnnotatorsLabel(page) {
 async function deploy(page, report) {
   await report.locator("img").nth(1).waitFor();
   if (shots) {
-    await page.setViewportSize({ width: 1280, height: 1130 });
+    await page.setViewportSize({ width: 1280, height: 1190 });
     // The notice and the highlight go by themselves.
     await picture(page, "report.png", async () => {
       await page.waitForTimeout(8_000);
@@ -131,6 +165,11 @@ async function deploy(page, report) {
   await page.getByRole("button", { name: "Close the panel" }).click();
   await report.getByRole("button", { name: "Deploy" }).click();
   await page.locator("#steps").getByText("New traces are scored.").waitFor();
+  if (!shots) return;
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.setViewportSize({ width: 1280, height: 860 });
+  await picture(page, "dark.png", () => page.waitForTimeout(500));
+  await page.emulateMedia({ colorScheme: "light" });
 }
 
 async function seeAScore(page) {
@@ -144,10 +183,16 @@ async function seeAScore(page) {
 
 async function fitsANarrowScreen(url) {
   const page = await open(url);
-  await page.setViewportSize({ width: 390, height: 844 });
   await page.locator(".message").first().waitFor();
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert(wide <= 390, `the page is ${wide} px wide`);
+  for (const width of [420, 390, 320]) {
+    await page.setViewportSize({ width, height: 844 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert(wide <= width, `the page is ${wide} px wide on ${width}`);
+  }
+  if (shots) {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await picture(page, "phone.png", () => page.waitForTimeout(500));
+  }
   await page.close();
 }
 
@@ -159,6 +204,10 @@ try {
   await deploy(page, report);
   await seeAScore(page);
   await fitsANarrowScreen(url);
+  await page.getByRole("button", { name: "Close the panel" }).press("Enter");
+  await talkInTheChannel(page);
+  await giveACommand(page);
+  await lookAround(page);
   assert.deepEqual(problems, []);
   console.log("the playground works from the first card to the first score");
 } finally {

@@ -1,352 +1,198 @@
 // The page: asks for changes, and shows them.
 
-import { know } from "./blocks.js";
-import { cutTallTexts, cutWhole, dayLine, emptyChannel, messageElement, swap } from "./channel.js";
-import { byId, get, h, post, toast } from "./dom.js";
+import { renderAnnotators } from "./annotators.js";
+import { get } from "./api.js";
+import { composer } from "./composer.js";
+import { byId, h, say, toast } from "./dom.js";
+import { openHome, showHome } from "./home.js";
+import { showInside } from "./links.js";
+import { followAnnotators, grown, hasEndInView, place, renderLog, reveal, unplace, watchLog } from "./log.js";
 import { showViews } from "./modal.js";
-import { showTraces, stopTraces } from "./traces.js";
+import { overview } from "./overview.js";
+import { closePanel, openThread, openThreadTs, openTraces, watchPanel } from "./panel.js";
+import { knowChannels, knowPeople, myself, showMyself } from "./people.js";
+import { steps } from "./steps.js";
+import { currentChannel, keep, messagesOf, parentOf, store } from "./store.js";
+import { renderThread } from "./thread.js";
 
-const NEAR_END_PX = 140;
-const AT_ONCE = 10;
-/** An eval needs this many labelled traces of either class. */
-const EACH_NEEDED = 3;
 /** After a failure, the next try comes this much later. */
 const RETRY_MS = 1500;
-
-const state = {
-  epoch: null,
-  change: 0,
-  channels: [],
-  /** Channel id to a map from ts to message. */
-  messages: new Map(),
-  unread: new Map(),
-  current: null,
-  panel: null,
+/** What the service says about an eval, and how the page tells of it. */
+const NEWS = { iofold_report: "The report is in", iofold_not_yet: "There is no eval yet" };
+/** What stands in the middle beside a channel. */
+const PLACES = {
+  home: { title: "iofold", topic: "Home: what iofold shows to you alone." },
+  overview: { title: "Overview", topic: "Every channel, how far it is, and what comes next." },
 };
 
-/** Whether the end of the messages stays in view when they grow. */
-let sticks = true;
-/** A message was brought into view, and stays there until the person moves on. */
-let holds = false;
+/** Where iofold writes to the person alone. */
+const DIRECT = { name: "iofold", topic: "Messages from iofold to you alone.", isDirect: true };
 
-/** Whether the page goes along with the recorded annotators, until the person scrolls. */
-let follows = false;
-let followed = null;
+const known = { epoch: null, change: 0 };
+/** `channel`, or one of [`PLACES`]. */
+let spot = "channel";
+let question = new AbortController();
 
-const currentChannel = () => state.channels.find((channel) => channel.id === state.current);
-const isQuiet = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-
-// Messages -----------------------------------------------------------------------------------------
-
-const ofChannel = (id) => state.messages.get(id) ?? new Map();
-const topOf = (id) =>
-  [...ofChannel(id).values()].filter((m) => !m.thread_ts).sort((a, b) => (a.ts < b.ts ? -1 : 1));
-const repliesOf = (id, ts) =>
-  [...ofChannel(id).values()].filter((m) => m.thread_ts === ts).sort((a, b) => (a.ts < b.ts ? -1 : 1));
-
-const handlers = { thread: openThread, trace: openTrace, message: openMessage };
-
-function element(message, inThread = false) {
-  const count = inThread ? 0 : repliesOf(message.channel, message.ts).length;
-  return messageElement(message, count, inThread ? { ...handlers, thread: null } : handlers);
-}
-
-function isNearEnd() {
-  const { scrollHeight, scrollTop, clientHeight } = byId("scroller");
-  return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-}
-
-function scrollToEnd() {
-  holds = false;
-  const scroller = byId("scroller");
-  scroller.scrollTo({ top: scroller.scrollHeight, behavior: isQuiet() ? "instant" : "smooth" });
-  byId("jump").hidden = true;
-}
-
-function renderChannel() {
-  const log = byId("messages");
-  const messages = topOf(state.current);
-  log.replaceChildren();
-  if (messages.length === 0) log.append(emptyChannel());
-  messages.forEach((message, i) => append(message, messages[i - 1]));
-  byId("scroller").scrollTop = byId("scroller").scrollHeight;
-  sticks = true;
-  byId("jump").hidden = true;
-}
-
-function append(message, previous) {
-  byId("empty")?.remove();
-  const line = dayLine(message.ts, previous?.ts);
-  const fresh = element(message);
-  byId("messages").append(...[line, fresh].filter(Boolean));
-  cutTallTexts(fresh);
-  return fresh;
-}
-
-/** Puts a new or changed message where it stands; says whether it is new in the channel. */
-function place(message) {
-  const known = ofChannel(message.channel).get(message.ts);
-  if (!state.messages.has(message.channel)) state.messages.set(message.channel, new Map());
-  state.messages.get(message.channel).set(message.ts, message);
-  if (message.channel !== state.current) {
-    if (!known && !message.thread_ts) {
-      state.unread.set(message.channel, (state.unread.get(message.channel) ?? 0) + 1);
-    }
-    return !known;
-  }
-  const shownTs = message.thread_ts ?? message.ts;
-  const old = byId("messages").querySelector(`[data-ts="${CSS.escape(shownTs)}"]`);
-  const shown = ofChannel(message.channel).get(shownTs);
-  if (old && shown) {
-    const fresh = element(shown);
-    swap(old, fresh);
-    cutTallTexts(fresh);
-  } else if (!message.thread_ts) {
-    const all = topOf(state.current);
-    append(message, all[all.indexOf(message) - 1]);
-  }
-  if (state.panel?.thread === shownTs) renderThread();
-  return !known;
-}
-
-function drop([channel, ts]) {
-  ofChannel(channel).delete(ts);
-  byId("messages").querySelector(`[data-ts="${CSS.escape(ts)}"]`)?.remove();
-}
-
-// The side panel -------------------------------------------------------------------------------------
-
-function openPanel(title) {
-  byId("panel").hidden = false;
-  byId("panel-title").textContent = title;
-  document.body.classList.add("with-panel");
-  byId("open-traces").setAttribute("aria-expanded", String(Boolean(state.panel?.traces)));
-}
-
-function closePanel() {
-  const from = state.panel?.from;
-  stopTraces();
-  state.panel = null;
-  byId("panel").hidden = true;
-  byId("open-traces").setAttribute("aria-expanded", "false");
-  document.body.classList.remove("with-panel");
-  from?.focus?.();
-}
-
-function openThread(ts) {
-  stopTraces();
-  state.panel = { thread: ts, from: document.activeElement };
-  openPanel("Thread");
-  renderThread();
-  byId("close-panel").focus();
-}
-
-function renderThread() {
-  const parent = ofChannel(state.current).get(state.panel.thread);
-  const replies = repliesOf(state.current, state.panel.thread);
-  const line = h("div", { className: "day", role: "separator" }, h("span", {}, `${replies.length} in this thread`));
-  const shown = [parent, ...replies].filter(Boolean).map((message) => element(message, true));
-  const [first, ...rest] = shown;
-  byId("panel-body").replaceChildren(...[first, line, ...rest].filter(Boolean));
-  rest.forEach(cutTallTexts);
-  if (first) cutWhole(first);
-}
-
-function openTrace(traceId = null) {
-  state.panel = { traces: true, from: document.activeElement };
-  byId("panel-body").replaceChildren(h("p", { className: "note" }, "Loading …"));
-  openPanel(`Langfuse · ${currentChannel()?.name ?? ""}`);
-  showTraces(currentChannel(), traceId);
-  byId("close-panel").focus();
-}
+const writer = composer("Message", () => ({ channel: store.current }), true);
 
 // The frame ------------------------------------------------------------------------------------------
 
-function renderChannels() {
-  const items = state.channels.map((channel) => {
-    const unread = state.unread.get(channel.id) ?? 0;
-    const props = {
-      type: "button",
-      "aria-current": channel.id === state.current ? "page" : undefined,
-      onclick: () => choose(channel.id),
-    };
-    const badge = unread > 0 ? h("span", { className: "badge", "aria-label": `${unread} new` }, unread) : null;
-    return h("li", {}, h("button", props, h("span", { className: "hash" }, "#"), h("span", {}, channel.name), badge));
-  });
-  byId("channels").replaceChildren(...items);
+function channelItem(channel) {
+  const unread = store.unread.get(channel.id) ?? 0;
+  const isHere = spot === "channel" && channel.id === store.current;
+  const props = { type: "button", "aria-current": isHere ? "page" : undefined, onclick: () => choose(channel.id) };
+  const badge = unread > 0 ? h("span", { className: "badge", "aria-label": `${unread} new` }, unread) : null;
+  const mark = h("span", { className: "hash", "aria-hidden": "true" }, channel.isDirect ? "✉" : "#");
+  return h("li", {}, h("button", props, mark, h("span", {}, channel.name), badge));
 }
 
-function step(number, title, text, progress, action = null) {
-  const button = action && h("button", { type: "button", className: "link", onclick: action.run }, action.text);
-  const sentence = h("span", { className: "step-text" }, text, " ");
-  return h(
-    "li",
-    { className: progress, "aria-current": progress === "now" ? "step" : undefined },
-    h("span", { className: "step-mark", "aria-hidden": "true" }, progress === "done" ? "✓" : number),
-    h("div", {}, h("strong", {}, title), h("span", {}, sentence, button ?? "")),
-  );
+function placeItem(name, mark, text) {
+  const props = { type: "button", "aria-current": spot === name ? "page" : undefined, onclick: () => go(name) };
+  return h("li", {}, h("button", props, h("span", { className: "hash", "aria-hidden": "true" }, mark), h("span", {}, text)));
 }
 
-/** What the service says about an eval, and how the page tells of it. */
-const NEWS = { iofold_report: "The report is in", iofold_not_yet: "There is no eval yet" };
-
-const isLabelled = ({ report_ts, labelled, wanted, up, down }) =>
-  Boolean(report_ts) || (labelled >= wanted && Math.min(up, down) >= EACH_NEEDED);
-
-function stepTexts(channel) {
-  const { labelled, wanted, up, down } = channel;
-  const isShort = !channel.report_ts && Math.min(up, down) < EACH_NEEDED;
-  const needed = isShort ? ` · ${EACH_NEEDED} of each needed` : "";
-  const count = labelled < wanted ? `${labelled} of ${wanted}` : `${labelled} labelled`;
-  const label = `${count} · 👍 ${up} · 👎 ${down}${needed}`;
-  const soon = isLabelled(channel) ? "An eval is being made …" : "Comes by itself.";
-  const report = channel.report_ts ? "It is in." : channel.not_yet_ts ? "More labels are needed." : soon;
-  const deploy = channel.deployed
-    ? "New traces are scored."
-    : channel.report_ts
-      ? "Press Deploy under the report."
-      : "Then every new trace is scored.";
-  return { label, report, deploy };
+/** Redraws a list in the sidebar, keeping the focus on the same item. */
+function fill(list, items) {
+  const at = [...list.querySelectorAll("button")].indexOf(document.activeElement);
+  list.replaceChildren(...items);
+  list.querySelectorAll("button")[at]?.focus();
 }
 
-function renderSteps(channel) {
-  const text = stepTexts(channel);
-  const hasReport = Boolean(channel.report_ts);
-  const enough = isLabelled(channel);
-  const answer = channel.report_ts ?? channel.not_yet_ts;
-  const seeAnswer = answer && { text: hasReport ? "See it" : "See why", run: () => reveal(answer) };
-  const seeScores = { text: "See scores", run: () => openTrace() };
-  byId("steps").replaceChildren(
-    step("1", "Label", text.label, enough ? "done" : "now"),
-    step("2", "Report", text.report, hasReport ? "done" : enough ? "now" : "later", seeAnswer),
-    step("3", "Deploy", text.deploy, channel.deployed ? "done" : hasReport ? "now" : "later", channel.deployed ? seeScores : null),
-  );
-}
-
-function reveal(ts) {
-  const found = byId("messages").querySelector(`[data-ts="${CSS.escape(ts)}"]`);
-  if (!found) return;
-  sticks = false;
-  holds = true;
-  found.scrollIntoView({ behavior: isQuiet() ? "instant" : "smooth", block: "start" });
-  found.classList.add("revealed");
-  setTimeout(() => found.classList.remove("revealed"), 2500);
-}
-
-function renderComposer(channel) {
-  const { annotators } = channel;
-  const isRunning = ["labelling", "waiting"].includes(annotators?.state);
-  const progress = byId("progress");
-  byId("annotate").disabled = isRunning;
-  progress.hidden = !isRunning;
-  if (isRunning) {
-    progress.max = annotators.of;
-    progress.value = annotators.done;
-  }
-  const words = {
-    labelling: () => `The recorded annotators are labelling: ${annotators.done} of ${annotators.of} …`,
-    waiting: () => `Waiting for the next card … ${annotators.done} of ${annotators.of} labelled`,
-    stopped: () => `The annotators stopped after ${annotators.done}: ${annotators.problem}.`,
-  };
-  byId("hint").textContent = words[annotators?.state]?.() ?? "Press 👍, 👎 or 😐 under a message, or:";
-}
-
-/** Brings the card that the annotators are at into view. */
-function goAlong(channel) {
-  const { state: doing, card } = channel.annotators ?? {};
-  if (!follows) return;
-  if (doing === "labelling" && card && card !== followed) {
-    followed = card;
-    const found = byId("messages").querySelector(`[data-ts="${CSS.escape(card)}"]`);
-    found?.scrollIntoView({ behavior: isQuiet() ? "instant" : "smooth", block: "end" });
-  }
-  if (doing === "finished" || doing === "stopped") {
-    follows = false;
-    if (!holds) scrollToEnd();
-  }
+function renderSidebar() {
+  fill(byId("places"), [placeItem("overview", "▤", "Overview"), placeItem("home", "⌂", "Home")]);
+  fill(byId("channels"), store.channels.map(channelItem));
 }
 
 function renderFrame() {
   const channel = currentChannel();
-  renderChannels();
   if (!channel) return;
-  document.title = `#${channel.name} · iofold playground`;
-  byId("title").textContent = `# ${channel.name}`;
-  byId("topic").textContent = channel.topic;
-  renderSteps(channel);
-  renderComposer(channel);
+  renderSidebar();
+  const { title, topic } = PLACES[spot] ?? { title: channel.isDirect ? channel.name : `# ${channel.name}`, topic: channel.topic };
+  document.title = `${title.replace("# ", "#")} · iofold playground`;
+  byId("title").textContent = title;
+  byId("topic").textContent = topic;
+  for (const name of ["home", "overview"]) byId(name).hidden = spot !== name;
+  for (const id of ["scroller", "composer"]) byId(id).hidden = spot !== "channel";
+  for (const id of ["steps", "annotators", "open-traces"]) byId(id).hidden = spot !== "channel" || channel.isDirect;
+  if (spot === "overview") fill(byId("overview"), overview(store.channels.filter((one) => !one.isDirect), choose));
+  writer.rename(`Message ${channel.isDirect ? "" : "#"}${channel.name}, or /iofold help`);
+  if (channel.isDirect) return;
+  fill(byId("steps"), steps(channel, { reveal, scores: () => openTraces() }));
+  renderAnnotators(channel);
+}
+
+const hashOf = (channel) => (channel.isDirect ? "@messages" : channel.name);
+
+/** Shows a place that is no channel. */
+function go(name) {
+  spot = name;
+  history.replaceState(null, "", `#@${name}`);
+  closePanel();
+  byId("jump").hidden = true;
+  renderFrame();
+  if (name === "home") openHome();
+}
+
+function choose(id) {
+  spot = "channel";
+  store.current = id;
+  store.unread.delete(id);
+  history.replaceState(null, "", `#${hashOf(currentChannel())}`);
+  closePanel();
+  renderFrame();
+  renderLog();
+  writer.restore();
 }
 
 /** Shows a message where it stands, or its thread where it is a reply. */
 function openMessage(channel, ts) {
-  const message = ofChannel(channel).get(ts);
+  const message = messagesOf(channel).get(ts);
   if (!message) return toast("That message is not there any more.");
-  if (state.current !== channel) choose(channel);
-  reveal(message.thread_ts ?? ts);
-  if (message.thread_ts) openThread(message.thread_ts);
-}
-
-function choose(id) {
-  follows = false;
-  holds = false;
-  state.current = id;
-  state.unread.delete(id);
-  history.replaceState(null, "", `#${currentChannel().name}`);
-  closePanel();
-  renderFrame();
-  renderChannel();
+  if (store.current !== channel || spot !== "channel") choose(channel);
+  const parent = parentOf(message);
+  reveal(parent ?? ts);
+  if (parent) openThread(parent);
 }
 
 // Changes --------------------------------------------------------------------------------------------
 
-function start(changes) {
-  state.messages.clear();
-  state.unread.clear();
-  for (const message of changes.messages) {
-    if (!state.messages.has(message.channel)) state.messages.set(message.channel, new Map());
-    state.messages.get(message.channel).set(message.ts, message);
+/** The channel or place, and perhaps the message, that the address names. */
+function wanted() {
+  const hash = location.hash.slice(1);
+  try {
+    return decodeURIComponent(hash).split("/");
+  } catch {
+    return hash.split("/");
   }
-  const [name, ts] = location.hash.slice(1).split("/");
-  const named = state.channels.find((channel) => channel.name === name);
-  state.current = named?.id ?? state.current ?? state.channels[0]?.id;
+}
+
+function start(changes) {
+  store.messages.clear();
+  store.unread.clear();
+  changes.messages.forEach(keep);
+  const [name, ts] = wanted();
+  const named = store.channels.find((channel) => hashOf(channel) === name);
+  store.current = (named ?? currentChannel() ?? store.channels[0])?.id;
+  closePanel();
   renderFrame();
-  renderChannel();
+  renderLog();
+  if (Object.hasOwn(PLACES, name.slice(1)) && name.startsWith("@")) go(name.slice(1));
   if (named && ts) openMessage(named.id, ts);
 }
 
 function announce(message) {
   const news = NEWS[message.metadata?.event_type];
-  if (!news || message.thread_ts) return;
-  const channel = state.channels.find((c) => c.id === message.channel);
-  const show = () => {
-    if (state.current !== message.channel) choose(message.channel);
-    reveal(message.ts);
-  };
-  if (message.channel !== state.current) {
-    toast(`${news}: #${channel.name}.`, { text: "See it", run: show });
-    return;
-  }
+  if (!news || parentOf(message)) return;
+  const channel = store.channels.find((c) => c.id === message.channel);
+  const isHere = spot === "channel" && message.channel === store.current;
+  if (!channel) return;
+  if (!isHere) return toast(`${news}: #${channel.name}.`, { text: "See it", run: () => openMessage(message.channel, message.ts) });
   toast(`${news}.`);
   reveal(message.ts);
 }
 
-/** Tells those who listen instead of looking. */
-function say(fresh) {
+/** Keeps a new or changed message, and shows it if its channel is in view; says whether it is new. */
+function take(message) {
+  const isNew = keep(message);
+  if (message.channel === store.current) {
+    place(message);
+    if (openThreadTs() === (parentOf(message) ?? message.ts)) renderThread();
+  }
+  const isInView = spot === "channel" && message.channel === store.current;
+  if (isNew && !isInView && !parentOf(message)) {
+    store.unread.set(message.channel, (store.unread.get(message.channel) ?? 0) + 1);
+  }
+  return isNew;
+}
+
+function drop([channel, ts]) {
+  const message = messagesOf(channel).get(ts);
+  // A message that was deleted and has replies comes back as a tombstone.
+  if (!message || message.subtype === "tombstone") return;
+  messagesOf(channel).delete(ts);
+  if (channel !== store.current) return;
+  const parent = parentOf(message);
+  if (parent && messagesOf(channel).has(parent)) place(messagesOf(channel).get(parent));
+  unplace(ts);
+  if (openThreadTs() === ts) closePanel();
+  else if (parent && openThreadTs() === parent) renderThread();
+}
+
+function sayNew(fresh) {
   if (fresh.length === 0) return;
   const what = fresh.length === 1 ? "A new message" : `${fresh.length} new messages`;
-  byId("said").textContent = `${what}: ${fresh.at(-1).text.slice(0, 120)}`;
+  say(`${what}: ${fresh.at(-1).text.slice(0, 120)}`);
 }
 
 function follow(changes) {
-  const wasNearEnd = sticks;
-  const isNew = changes.messages.filter(place);
+  const hadEndInView = hasEndInView();
+  const isNew = changes.messages.filter(take);
   changes.deleted.forEach(drop);
   renderFrame();
-  const here = isNew.filter((m) => m.channel === state.current && !m.thread_ts);
-  if (here.length > 0 && wasNearEnd && !follows) scrollToEnd();
-  else if (here.length > 0) byId("jump").hidden = follows;
-  say(here);
-  if (currentChannel()) goAlong(currentChannel());
+  const here = isNew.filter((message) => message.channel === store.current && !parentOf(message));
+  if (here.length > 0 && spot === "channel") grown(hadEndInView);
+  sayNew(here);
+  if (currentChannel()?.annotators) followAnnotators(currentChannel());
   isNew.forEach(announce);
 }
 
@@ -355,72 +201,52 @@ function trouble(text) {
   byId("trouble").textContent = text ?? "";
 }
 
+/** The channels, and the person's own one once iofold has written there. */
+function withDirect(changes) {
+  const id = `D${myself().id.slice(1)}`;
+  const isThere = messagesOf(id).size > 0 || changes.messages.some((message) => message.channel === id);
+  return isThere ? [...changes.channels, { ...DIRECT, id }] : changes.channels;
+}
+
 async function next() {
-  const known = state.epoch ? `epoch=${state.epoch}&after=${state.change}` : "";
-  const changes = await get(`changes?${known}`);
+  const since = known.epoch ? { epoch: known.epoch, after: known.change } : {};
+  const changes = await get("changes", since, question.signal);
   trouble(null);
-  const isAnew = changes.epoch !== state.epoch;
-  state.channels = changes.channels;
-  state.epoch = changes.epoch;
-  state.change = changes.change;
+  const isAnew = changes.epoch !== known.epoch;
+  store.channels = withDirect(changes);
+  knowChannels(changes.channels);
+  Object.assign(known, { epoch: changes.epoch, change: changes.change });
   if (isAnew) start(changes);
   else follow(changes);
   showViews(changes.views);
+  showHome(changes.home);
+}
+
+/** Starts anew as somebody else. */
+function restart() {
+  known.epoch = null;
+  question.abort();
+  question = new AbortController();
 }
 
 async function keepUp() {
   for (;;) {
     try {
-      if (state.epoch === null) know((await get("users")).users);
+      if (known.epoch === null) {
+        knowPeople((await get("users")).users);
+        showMyself(restart);
+      }
       await next();
     } catch (failure) {
+      if (failure.name === "AbortError") continue;
       trouble(`${failure.message} This page tries again by itself.`);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
 
-byId("annotate").addEventListener("click", async () => {
-  try {
-    await post(`channels/${state.current}/annotators`, { count: AT_ONCE });
-    follows = true;
-    holds = false;
-    followed = null;
-    sticks = false;
-  } catch (failure) {
-    toast(failure.message);
-  }
-});
-byId("open-traces").addEventListener("click", () => (state.panel?.traces ? closePanel() : openTrace()));
-byId("close-panel").addEventListener("click", closePanel);
-byId("jump").addEventListener("click", scrollToEnd);
-byId("scroller").addEventListener("scroll", () => {
-  sticks = !holds && isNearEnd();
-  if (sticks) byId("jump").hidden = true;
-});
-for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
-  byId("scroller").addEventListener(
-    kind,
-    () => {
-      follows = false;
-      holds = false;
-    },
-    { passive: true },
-  );
-}
-// Pictures take their room when they have come, and texts another one in a narrower window.
-new ResizeObserver(() => {
-  if (sticks && !follows) byId("scroller").scrollTop = byId("scroller").scrollHeight;
-}).observe(byId("messages"));
-byId("messages").addEventListener(
-  "click",
-  (event) => {
-    if (event.target.closest(".more")) sticks = false;
-  },
-  true,
-);
-addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && state.panel && !document.querySelector("dialog[open]")) closePanel();
-});
-
+byId("writer").replaceWith(writer.form);
+showInside({ trace: openTraces, message: openMessage });
+watchPanel();
+watchLog(openThread);
 keepUp();

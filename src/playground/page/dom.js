@@ -1,61 +1,37 @@
 // Small helpers. Text always becomes text nodes: data is never parsed as HTML.
 
-/** An element. `props` are properties, `on…` listeners, and `aria-…`, `data-…`, `role` attributes. */
+/** An element. `props` are properties, `on…` listeners, and `aria-…`, `data-…`, `role`, `dir` attributes. */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value === undefined || value === null || (value === false && !name.startsWith("aria-"))) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name.includes("-") || name === "role") element.setAttribute(name, String(value));
     else element[name] = value;
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
 export const byId = (id) => document.getElementById(id);
 
-/** What the service said no to, or why it could not be asked. */
-export class Failure extends Error {
-  constructor(message, fields = null) {
-    super(message);
-    this.fields = fields;
-  }
+/** Whether the person asked for less movement. */
+export const isQuiet = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Brings an element into view, `block` says where. */
+export const bringUp = (element, block) =>
+  element.scrollIntoView({ behavior: isQuiet() ? "instant" : "smooth", block });
+
+let counter = 0;
+/** An id that no other element of the page has. */
+export const freshId = (word) => `${word}-${(counter += 1)}`;
+
+/** Tells those who listen instead of looking. */
+export function say(text) {
+  byId("said").textContent = text;
 }
 
-async function ask(path, options) {
-  let response;
-  try {
-    response = await fetch(`api/${path}`, options);
-  } catch {
-    throw new Failure("iofold can't be reached.");
-  }
-  const body = await response.json().catch(() => null);
-  if (!response.ok || body === null) {
-    throw new Failure(body?.error ?? `iofold answered with status ${response.status}.`, body?.errors);
-  }
-  return body;
-}
-
-export const get = (path, signal) => ask(path, { signal });
-
-export const post = (path, body) =>
-  ask(path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-
-const dateOf = (ts) => new Date(Number(ts) * 1000);
-export const clockOf = (ts) => clock.format(dateOf(ts));
-export const isoOf = (ts) => dateOf(ts).toISOString();
-export const dayOf = (ts) =>
-  dateOf(ts).toDateString() === new Date().toDateString() ? "Today" : day.format(dateOf(ts));
-
-/** A line that comes and goes. */
+/** A line that comes and goes. It stands in the open modal if there is one: all else is out of reach then. */
 export function toast(text, action = null) {
   const close = () => line.remove();
   const run = () => {
@@ -63,7 +39,8 @@ export function toast(text, action = null) {
     action.run();
   };
   const button = action && h("button", { type: "button", className: "link", onclick: run }, action.text);
-  const line = h("div", { className: "toast" }, h("span", {}, text), button);
-  byId("toasts").append(line);
+  const line = h("div", { className: "toast" }, h("span", { dir: "auto" }, text), button);
+  const modal = document.querySelector("dialog[open] .modal-said");
+  (modal ?? byId("toasts")).append(line);
   setTimeout(close, action ? 12000 : 6000);
 }

@@ -12,8 +12,52 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 const HTML: &str = "text/html; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Files of this folder with their names.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { [$(($name, include_str!($name))),*] };
+}
+
+/// What the page is made of, by name.
+const FILES: [(&str, &str); 37] = files![
+    "annotators.js",
+    "api.js",
+    "app.js",
+    "base.css",
+    "blocks.css",
+    "blocks.js",
+    "composer.js",
+    "confirm.js",
+    "dom.js",
+    "elements.js",
+    "emoji.js",
+    "fields.js",
+    "frame.css",
+    "home.js",
+    "icon.svg",
+    "links.js",
+    "log.js",
+    "markdown.js",
+    "menu.js",
+    "message.css",
+    "message.js",
+    "modal.css",
+    "modal.js",
+    "mrkdwn.js",
+    "narrow.css",
+    "overview.js",
+    "panel.js",
+    "people.js",
+    "reactions.js",
+    "rich.js",
+    "steps.js",
+    "store.js",
+    "table.js",
+    "theme.js",
+    "thread.js",
+    "time.js",
+    "traces.js",
+];
 
 /// On every answer: trace text and pictures can run nothing, and no other page can frame this one.
 const HEADERS: [(HeaderName, &str); 5] = [
@@ -29,23 +73,23 @@ const HEADERS: [(HeaderName, &str); 5] = [
 
 /// The page at `/`, its files below `/page/`.
 pub fn routes() -> Router {
-    let file = |kind: &'static str, text: &'static str| {
-        get(move || async move { ([(CONTENT_TYPE, kind)], text) })
+    let with_file = |router: Router, (name, text): (&'static str, &'static str)| {
+        let file = move || async move { ([(CONTENT_TYPE, kind_of(name))], text) };
+        router.route(&format!("/page/{name}"), get(file))
     };
-    Router::new()
-        .route("/page/style.css", file(STYLE, include_str!("style.css")))
-        .route(
-            "/page/icon.svg",
-            file("image/svg+xml", include_str!("icon.svg")),
-        )
-        .route("/page/app.js", file(SCRIPT, include_str!("app.js")))
-        .route("/page/blocks.js", file(SCRIPT, include_str!("blocks.js")))
-        .route("/page/channel.js", file(SCRIPT, include_str!("channel.js")))
-        .route("/page/dom.js", file(SCRIPT, include_str!("dom.js")))
-        .route("/page/modal.js", file(SCRIPT, include_str!("modal.js")))
-        .route("/page/traces.js", file(SCRIPT, include_str!("traces.js")))
+    FILES
+        .into_iter()
+        .fold(Router::new(), with_file)
         .route("/", get(page))
         .layer(middleware::from_fn(with_headers))
+}
+
+fn kind_of(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/javascript; charset=utf-8",
+    }
 }
 
 /// The page's links are relative to its folder, so its address ends in a slash.

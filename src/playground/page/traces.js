@@ -1,6 +1,7 @@
 // The panel "Langfuse": the newest traces of the channel's project with their scores.
 
-import { byId, get, h } from "./dom.js";
+import { get } from "./api.js";
+import { byId, h } from "./dom.js";
 
 const EVERY_MS = 3000;
 let timer = null;
@@ -35,7 +36,7 @@ function render(channel, { traces, total, waiting }, wanted) {
     "p",
     { className: "note" },
     `${total} traces so far, ${waiting} recorded ones still to come. `,
-    scored > 0 ? `${scored} of these have a score.` : "Scores appear here once an eval is deployed.",
+    scored > 0 ? `${scored} of these have a score.` : "People's scores stand here from the first thumb on; an eval's, once it is deployed.",
   );
   body.replaceChildren(note, ...traces.map((trace) => row(channel, trace, open.has(trace.id))));
   if (wanted) body.querySelector(`[data-trace="${CSS.escape(wanted)}"]`)?.scrollIntoView({ block: "start" });
@@ -50,8 +51,8 @@ function score(entry) {
     "div",
     { className: `score ${kind}` },
     h("span", { className: "score-name" }, entry.name),
-    h("span", { className: "score-value" }, kind === "pass" ? "✓ " : kind === "fail" ? "✗ " : "", String(entry.value)),
-    entry.comment ? h("p", {}, entry.comment) : null,
+    h("span", { className: "score-value", dir: "auto" }, kind === "pass" ? "✓ " : kind === "fail" ? "✗ " : "", String(entry.value)),
+    entry.comment ? h("p", { dir: "auto" }, entry.comment) : null,
   );
 }
 
@@ -69,12 +70,12 @@ function row(channel, trace, isOpen) {
         {},
         h("span", { className: "trace-name" }, trace.name || "trace"),
         h("time", { dateTime: trace.timestamp }, Number.isNaN(time.getTime()) ? "" : time.toLocaleTimeString()),
-        h("span", { className: "trace-input" }, trace.input || "(no input)"),
+        h("span", { className: "trace-input", dir: "auto" }, trace.input || "(no input)"),
       ),
       h("h4", {}, "Input"),
-      h("p", {}, trace.input || "(none)"),
+      h("p", { dir: "auto" }, trace.input || "(none)"),
       h("h4", {}, "Output"),
-      h("p", {}, trace.output || "(none)"),
+      h("p", { dir: "auto" }, trace.output || "(none)"),
       h("a", { href: page, target: "_blank", rel: "noopener" }, "The whole trace"),
     ),
     trace.scores.map(score),

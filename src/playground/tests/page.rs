@@ -64,16 +64,28 @@ async fn the_page_is_there_and_may_only_run_its_own_files() {
         "{policy}"
     );
     let html = page.text().await.unwrap();
-    let links = regex::Regex::new("(?:src|href)=\"(page/[^\"]+)\"").unwrap();
-    for link in links.captures_iter(&html) {
-        let file = running
-            .http
-            .get(running.url(&link[1]))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(file.status(), StatusCode::OK, "{}", &link[1]);
+    let links = regex::Regex::new("(?:src|href)=\"page/([^\"]+)\"").unwrap();
+    let imports = regex::Regex::new("from \"\\./([^\"]+)\"").unwrap();
+    let mut wanted: Vec<String> = links
+        .captures_iter(&html)
+        .map(|link| link[1].to_owned())
+        .collect();
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(name) = wanted.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let file = running.http.get(running.url(&format!("page/{name}")));
+        let file = file.send().await.unwrap();
+        assert_eq!(file.status(), StatusCode::OK, "{name}");
+        let text = file.text().await.unwrap();
+        wanted.extend(
+            imports
+                .captures_iter(&text)
+                .map(|import| import[1].to_owned()),
+        );
     }
+    assert!(seen.len() > 30, "the page's modules are followed: {seen:?}");
     let bare = running
         .http
         .get(running.url("").trim_end_matches('/'))
@@ -175,10 +187,11 @@ async fn a_channels_summary_follows_report_and_deployment() {
     assert!(summary().await["report_ts"].is_null());
     let post = async |event_type: &str| {
         let mut message = card("v1");
-        message.blocks = vec![actions(
-            "decide",
-            &[button("deploy", "Deploy", "Deploy", "v1")],
-        )];
+        let buttons = [
+            button("deploy", "Deploy", "Deploy", "v1"),
+            button("discard", "Discard", "Discard", "v1"),
+        ];
+        message.blocks = vec![actions("decide", &buttons)];
         message.metadata = Some(json!({"event_type": event_type, "event_payload": {}}));
         running
             .slack
@@ -196,4 +209,19 @@ async fn a_channels_summary_follows_report_and_deployment() {
     let click = json!({"ts": report.ts, "action_id": "deploy", "value": "v1"});
     running.post("api/channels/answers/click", click).await;
     assert_eq!(summary().await["deployed"], true);
+    let later = post("iofold_report").await;
+    assert_eq!(summary().await["report_ts"], later.ts);
+    for (ts, report_ts, discarded) in [
+        (&later.ts, json!(report.ts), false),
+        (&report.ts, Value::Null, true),
+    ] {
+        let click = json!({"ts": ts, "action_id": "discard", "value": "v1"});
+        running.post("api/channels/answers/click", click).await;
+        let now = summary().await;
+        assert_eq!(
+            now["report_ts"], report_ts,
+            "a discarded report is not pointed at"
+        );
+        assert_eq!(now["discarded"], discarded);
+    }
 }
