@@ -24,10 +24,11 @@ use crate::llm::{self, Judge};
 use crate::playground::{self, Playground, PlaygroundConfig};
 use crate::sandbox::Sandbox;
 use crate::sources::{langsmith, openai};
-use crate::store::{Db, now_ms};
+use crate::store::Db;
 use crate::workspace::{self, LangfuseConnection, SlackConnection, Source, Workspace};
 use crate::{
-    callouts, code_evals, generate, health, inbound, ingest, label, overview, report, run, score,
+    callouts, code_evals, generate, health, inbound, ingest, label, outbox, overview, report, run,
+    score,
 };
 use crate::{langfuse, slack};
 
@@ -135,7 +136,7 @@ impl Parts {
 
     /// A trace that last changed before this time is settled.
     pub fn settled_before_ms(&self) -> i64 {
-        now_ms() - self.settings.settle_after.as_millis() as i64
+        self.db.now_ms() - self.settings.settle_after.as_millis() as i64
     }
 
     /// Whether the process is about to end: long work stops at the next safe place.
@@ -173,11 +174,21 @@ pub async fn build(config: Config) -> anyhow::Result<Service> {
 
 /// The same with a judge of the caller's, instead of the configured LLM.
 pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow::Result<Service> {
+    build_by(config, judge, Clock::default()).await
+}
+
+/// The same by this clock: what is waited for in Slack, and the rows that say how long.
+pub async fn build_by(
+    config: Config,
+    judge: Option<Arc<dyn Judge>>,
+    clock: Clock,
+) -> anyhow::Result<Service> {
     let listener = listen(config.listen).await?;
     let address = listener.local_addr()?;
     let (worker, cache_dir) = (config.worker.clone(), config.cache_dir.clone());
     let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&worker, &cache_dir)).await??;
-    let db = Db::open(&config.database_url).await?;
+    let db = Db::open(&config.database_url).await?.by(clock);
+    let started_at_ms = db.now_ms();
     let deliveries = Db::connect_promptly(&config.database_url).await?;
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
     let playground = playground(&config, address)?;
@@ -199,7 +210,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         code_evals: code_evals::Doors::new(config.code_eval_token, config.lambda_key),
         backfill_owner: ingest::backfill::Owner::service(),
         tasks: TaskTracker::new(),
-        started_at_ms: now_ms(),
+        started_at_ms,
         has_playground: playground.is_some(),
         workspaces: connected.workspaces,
         stopping,
@@ -299,6 +310,7 @@ fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
         let langfuse =
             langfuse::Client::new(&place.langfuse_url, &place.public_key, &place.secret_key)?;
         let slack = slack::Client::new(&place.slack_api_url, &place.bot_token)?;
+        let slack = slack.paced(Clock::default());
         workspaces.push(Workspace {
             id: WorkspaceId::from(place.workspace.as_str()),
             langfuse: Some(LangfuseConnection::new(langfuse)),
@@ -321,11 +333,16 @@ async fn learn_teams(app: App) {
             continue;
         };
         while !app.is_stopping() {
-            let learnt = workspace::learn_team(&app.db, &workspace.id, slack).await;
-            let Err(error) = learnt else {
-                break;
-            };
-            slack.health.failed(error.to_string(), None);
+            if !slack.health.is_resting() {
+                let learnt = workspace::learn_team(&app.db, &workspace.id, slack).await;
+                let Err(error) = learnt else {
+                    break;
+                };
+                match error.downcast::<slack::Error>() {
+                    Ok(error) => drop(outbox::failed(slack, error)),
+                    Err(error) => slack.health.failed(error.to_string(), None),
+                }
+            }
             tokio::select! {
                 () = tokio::time::sleep(SWEEP_INTERVAL) => {}
                 () = app.stopping.cancelled() => {}

@@ -21,6 +21,12 @@ pub enum Clock {
     Turned(std::sync::Arc<Turned>),
 }
 
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
 impl Clock {
     /// The time of day.
     pub fn now(&self) -> DateTime<Utc> {
@@ -120,8 +126,9 @@ mod turned {
     }
 
     impl State {
-        /// Wakes the next sleeper once all sleep. One that was given up wakes nobody.
+        /// Wakes the next sleeper once all sleep. One that was given up is none.
         fn turn(&mut self) {
+            self.asleep.retain(|_, wake| !wake.is_closed());
             while self.asleep.len() >= self.actors.max(1) {
                 let Some(((at, _), wake)) = self.asleep.pop_first() else {
                     return;

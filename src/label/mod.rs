@@ -4,11 +4,13 @@
 //! overwrites another annotator's label, and never asks more than the channel's budget, but for the
 //! traces that a person names.
 
+mod digest;
 mod interaction;
 mod job;
 mod message;
 mod store;
 
+pub use digest::Digest;
 pub use interaction::{Thumbed, give_reason, give_thumb};
 pub use job::{post_cards, refresh_cards};
 pub use message::{REASON_CALLBACK, THUMB_ACTIONS};

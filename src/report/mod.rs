@@ -21,5 +21,5 @@ mod words;
 
 pub use decision::{Decision, decide};
 pub use figures::{Evidence, Figures, Judged, LabelCounts, People, Report, Source};
-pub use job::{post_reports, refresh_reports};
+pub use job::{post_again, post_reports, refresh_reports};
 pub use text::text;

@@ -10,12 +10,13 @@ use slack_morphism::prelude::*;
 use url::Url;
 
 use super::Message;
+use super::pace::Pacer;
+use super::trouble::{Error, LIMITED};
+use crate::clock::Clock;
 
 /// A call that takes longer is given up; whether it took effect is then unknown.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Where Slack asks for a longer wait, the connection rests instead of the call.
-const WAIT_MAX: Duration = Duration::from_secs(5);
-/// How many times a call waits and is tried again.
+/// How many times a call waits and is tried again where Slack asks for a short wait.
 const WAITS: usize = 3;
 /// The wait where Slack says that there were too many calls, but not how long to wait.
 const UNTOLD_WAIT: Duration = Duration::from_secs(30);
@@ -27,6 +28,9 @@ const HISTORY_PAGE: u32 = 200;
 pub struct Client {
     inner: Arc<SlackHyperClient>,
     token: SlackApiToken,
+    api_url: Url,
+    clock: Clock,
+    pacer: Arc<Pacer>,
 }
 
 type Connector = SlackClientHyperConnector<
@@ -68,123 +72,6 @@ impl Posted {
     }
 }
 
-/// Why a call to Slack failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Slack said no; nothing happened. `code` is Slack's word for it.
-    #[error("Slack refused {method}: {code}. {}", advice(code))]
-    Refused {
-        /// The Web API method.
-        method: &'static str,
-        /// `channel_not_found`, `invalid_auth`, …
-        code: String,
-    },
-    /// Too many calls; nothing happened.
-    #[error("Slack asks to wait {} s before {method}", retry_after.as_secs())]
-    RateLimited {
-        /// The Web API method.
-        method: &'static str,
-        /// How long to wait.
-        retry_after: Duration,
-    },
-    /// No answer, or one that is none: whether it happened is unknown.
-    #[error("Slack did not answer {method}: {problem}")]
-    Unknown {
-        /// The Web API method.
-        method: &'static str,
-        /// For the log.
-        problem: String,
-    },
-}
-
-impl Error {
-    /// Whether the call may have taken effect although it failed.
-    pub fn may_have_happened(&self) -> bool {
-        match self {
-            Self::Unknown { .. } => true,
-            Self::Refused { code, .. } => PASSING.contains(&code.as_str()),
-            Self::RateLimited { .. } => false,
-        }
-    }
-
-    /// Whether Slack refuses what this message holds, while others may pass.
-    pub fn concerns_the_content(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if UNACCEPTABLE.contains(&code.as_str()))
-    }
-
-    /// Whether Slack refuses this app, so that no call can pass until a person helps.
-    pub fn concerns_the_connection(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if UNCONNECTED.contains(&code.as_str()))
-    }
-
-    /// Whether trying again later can help without a person.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::RateLimited { .. } | Self::Unknown { .. } => true,
-            Self::Refused { code, .. } => PASSING.contains(&code.as_str()),
-        }
-    }
-}
-
-/// Slack's errors that pass by themselves (docs.slack.dev, "Web API errors").
-const PASSING: [&str; 7] = [
-    "internal_error",
-    "fatal_error",
-    "service_unavailable",
-    "request_timeout",
-    "team_added_to_org",
-    "external_channel_migrating",
-    "update_failed",
-];
-
-/// Slack's errors about the token, the app or the team (docs.slack.dev, "Web API errors").
-const UNCONNECTED: [&str; 16] = [
-    "invalid_auth",
-    "not_authed",
-    "account_inactive",
-    "token_revoked",
-    "token_expired",
-    "missing_scope",
-    "no_permission",
-    "not_allowed_token_type",
-    "org_login_required",
-    "enterprise_is_restricted",
-    "ekm_access_denied",
-    "access_denied",
-    "accesslimited",
-    "team_access_not_granted",
-    "two_factor_setup_required",
-    "method_deprecated",
-];
-
-/// Slack's words for too many calls where it does not answer with status 429.
-const LIMITED: [&str; 2] = ["ratelimited", "rate_limited"];
-
-/// Slack's errors about a message's content (docs.slack.dev, "chat.postMessage").
-const UNACCEPTABLE: [&str; 7] = [
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "invalid_metadata_format",
-    "metadata_too_large",
-    "msg_blocks_too_long",
-    "msg_too_long",
-    "no_text",
-];
-
-/// What a person can do about Slack's `code`.
-fn advice(code: &str) -> &'static str {
-    match code {
-        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
-            "Copy the Bot User OAuth Token again into SLACK_BOT_TOKEN"
-        }
-        "channel_not_found" => "Set SLACK_CHANNEL to the channel's id (C…)",
-        "not_in_channel" => "Invite the app to the channel with /invite",
-        "is_archived" => "Unarchive the channel, or set SLACK_CHANNEL to another",
-        "missing_scope" => "Reinstall the app with the scopes of slack-manifest.yml",
-        _ => "See docs.slack.dev for this error",
-    }
-}
-
 type Result<T> = std::result::Result<T, Error>;
 
 impl Client {
@@ -200,12 +87,31 @@ impl Client {
         Ok(Self {
             inner: Arc::new(SlackClient::new(connector)),
             token: SlackApiToken::new(token.expose_secret().to_owned().into()),
+            api_url: api_url.clone(),
+            clock: Clock::default(),
+            pacer: Arc::new(match api_url.host_str() {
+                Some("slack.com" | "slack-gov.com") => Pacer::documented(Clock::default()),
+                // Another server's limits are its own.
+                _ => Pacer::as_told(Clock::default()),
+            }),
         })
+    }
+
+    /// The same by this clock, for a server that has Slack's documented limits.
+    pub fn paced(mut self, clock: Clock) -> Self {
+        self.pacer = Arc::new(Pacer::documented(clock.clone()));
+        self.clock = clock;
+        self
+    }
+
+    /// What its waits are measured by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// `auth.test`: whose token this is.
     pub async fn identity(&self) -> Result<Identity> {
-        self.post("auth.test", &json!({})).await
+        self.post("auth.test", "", &json!({})).await
     }
 
     /// `chat.postMessage`, in a thread where `thread_ts` is given.
@@ -221,28 +127,28 @@ impl Client {
         if let Some(thread_ts) = thread_ts {
             request["thread_ts"] = json!(thread_ts);
         }
-        self.post("chat.postMessage", &request).await
+        self.post("chat.postMessage", channel, &request).await
     }
 
     /// `chat.update`.
     pub async fn update_message(&self, posted: &Posted, message: &Message) -> Result<()> {
         let mut request = to_request(message, &posted.channel);
         request["ts"] = json!(posted.ts);
-        let _: Value = self.post("chat.update", &request).await?;
+        let _: Value = self.post("chat.update", &posted.channel, &request).await?;
         Ok(())
     }
 
     /// `chat.postEphemeral`: a line that only `user` sees.
     pub async fn post_ephemeral(&self, channel: &str, user: &str, text: &str) -> Result<()> {
         let request = json!({"channel": channel, "user": user, "text": text});
-        let _: Value = self.post("chat.postEphemeral", &request).await?;
+        let _: Value = self.post("chat.postEphemeral", channel, &request).await?;
         Ok(())
     }
 
     /// `views.open`: a modal, within 3 s of the click that gave `trigger_id`.
     pub async fn open_view(&self, trigger_id: &str, view: &Value) -> Result<()> {
         let request = json!({"trigger_id": trigger_id, "view": view});
-        let _: Value = self.post("views.open", &request).await?;
+        let _: Value = self.post("views.open", "", &request).await?;
         Ok(())
     }
 
@@ -309,7 +215,8 @@ impl Client {
         };
         let session = self.inner.open_session(&self.token);
         let api = &session.http_session_api;
-        answered(method, || api.http_get(method, &parameters, None)).await
+        let call = || api.http_get(method, &parameters, None);
+        self.answered(method, channel, call).await
     }
 
     /// Uploads a picture that stays private until a message shows it; gives its file id.
@@ -317,33 +224,63 @@ impl Client {
         let session = self.inner.open_session(&self.token);
         let request = SlackApiFilesGetUploadUrlExternalRequest::new(name.to_owned(), png.len())
             .with_alt_txt(alt.to_owned());
-        let place = answered("files.getUploadURLExternal", || {
-            session.get_upload_url_external(&request)
-        })
-        .await?;
+        let place = || session.get_upload_url_external(&request);
+        let place = self.answered("files.getUploadURLExternal", "", place);
+        let place = place.await?;
         let bytes = SlackApiFilesUploadViaUrlRequest::new(
             place.upload_url,
             png,
             "application/octet-stream".to_owned(),
         );
-        answered("files.upload", || session.files_upload_via_url(&bytes)).await?;
+        let upload = || session.files_upload_via_url(&bytes);
+        self.answered("files.upload", "", upload).await?;
         let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(alt.to_owned());
         let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file]);
-        answered("files.completeUploadExternal", || {
-            session.files_complete_upload_external(&request)
-        })
-        .await?;
+        let complete = || session.files_complete_upload_external(&request);
+        self.answered("files.completeUploadExternal", "", complete)
+            .await?;
         Ok(place.file_id.to_string())
     }
 
     async fn post<T: DeserializeOwned + Send>(
         &self,
         method: &'static str,
+        channel: &str,
         request: &Value,
     ) -> Result<T> {
         let session = self.inner.open_session(&self.token);
         let api = &session.http_session_api;
-        answered(method, || api.http_post(method, request, None)).await
+        let call = || api.http_post(method, request, None);
+        self.answered(method, channel, call).await
+    }
+
+    /// Calls when it is the call's turn, and again where Slack asks for a short wait.
+    async fn answered<T, F>(
+        &self,
+        method: &'static str,
+        channel: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<T, SlackClientError>>,
+    {
+        let mut tries = 0;
+        loop {
+            let turn = self.pacer.turn(method, channel).await;
+            turn.map_err(|retry_after| Error::RateLimited {
+                method,
+                retry_after,
+            })?;
+            let result = in_time(method, call()).await;
+            if let Err(Error::RateLimited { retry_after, .. }) = &result {
+                self.pacer.told(method, channel, *retry_after);
+                tries += 1;
+                if tries <= WAITS {
+                    continue;
+                }
+            }
+            return result;
+        }
     }
 }
 
@@ -374,22 +311,6 @@ fn to_request(message: &Message, channel: &str) -> Value {
     request
 }
 
-/// Calls, and calls again where Slack asks for a short wait.
-async fn answered<T, F>(method: &'static str, call: impl Fn() -> F) -> Result<T>
-where
-    F: Future<Output = std::result::Result<T, SlackClientError>>,
-{
-    for _ in 0..WAITS {
-        match in_time(method, call()).await {
-            Err(Error::RateLimited { retry_after, .. }) if retry_after <= WAIT_MAX => {
-                tokio::time::sleep(retry_after).await;
-            }
-            result => return result,
-        }
-    }
-    in_time(method, call()).await
-}
-
 async fn in_time<T>(
     method: &'static str,
     call: impl Future<Output = std::result::Result<T, SlackClientError>>,
@@ -407,6 +328,7 @@ async fn in_time<T>(
         }
         SlackClientError::ApiError(error) => Error::Refused {
             method,
+            needed: needed(error.http_response_body.as_deref()),
             code: error.code,
         },
         SlackClientError::RateLimitError(error) => limited(error.retry_after),
@@ -422,6 +344,14 @@ async fn in_time<T>(
         }
         _ => unknown("an answer that is not Slack's".to_owned()),
     })
+}
+
+/// The scopes that a refusal names, where they are nothing but names of scopes.
+fn needed(body: Option<&str>) -> Option<String> {
+    let body: Value = serde_json::from_str(body?).ok()?;
+    let named = body["needed"].as_str()?;
+    let is_name = |c: char| c.is_ascii_lowercase() || ".:_,".contains(c);
+    (!named.is_empty() && named.len() < 200 && named.chars().all(is_name)).then(|| named.to_owned())
 }
 
 #[cfg(test)]
