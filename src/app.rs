@@ -187,12 +187,12 @@ pub async fn build_by(
     let address = listener.local_addr()?;
     let (worker, cache_dir) = (config.worker.clone(), config.cache_dir.clone());
     let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&worker, &cache_dir)).await??;
-    let db = Db::open(&config.database_url).await?.by(clock);
+    let db = Db::open(&config.database_url).await?.by(clock.clone());
     let started_at_ms = db.now_ms();
     let deliveries = Db::connect_promptly(&config.database_url).await?;
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
     let playground = playground(&config, address)?;
-    let connected = connect(&config, playground.as_ref())?;
+    let connected = connect(&config, playground.as_ref(), &clock)?;
     let stopping = CancellationToken::new();
     let llm = config.llm.as_ref().map(llm::connect).transpose()?;
     let app = App(Arc::new(Parts {
@@ -272,15 +272,20 @@ struct Connected {
 }
 
 /// The workspaces of the configuration, or the playground's, which are connected in the same way.
-fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<Connected> {
+fn connect(
+    config: &Config,
+    playground: Option<&Playground>,
+    clock: &Clock,
+) -> anyhow::Result<Connected> {
     if let Some(playground) = playground {
-        return playground_workspaces(playground);
+        return playground_workspaces(playground, clock);
     }
     let langfuse = config.langfuse.as_ref();
     let langfuse = langfuse.map(langfuse_client);
     let slack = config.slack.as_ref();
     let connection = slack.map(|c| {
         let client = slack::Client::new(&c.api_url, &c.bot_token)?;
+        let client = client.paced(c.pace, clock.clone());
         anyhow::Ok(SlackConnection::new(client, c.channel.clone()))
     });
     let langsmith = config.langsmith.as_ref().map(langsmith::Client::new);
@@ -304,13 +309,13 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
     })
 }
 
-fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
+fn playground_workspaces(playground: &Playground, clock: &Clock) -> anyhow::Result<Connected> {
     let mut workspaces = Vec::new();
     for place in playground.places() {
         let langfuse =
             langfuse::Client::new(&place.langfuse_url, &place.public_key, &place.secret_key)?;
         let slack = slack::Client::new(&place.slack_api_url, &place.bot_token)?;
-        let slack = slack.paced(Clock::default());
+        let slack = slack.paced(slack::Pace::Documented, clock.clone());
         workspaces.push(Workspace {
             id: WorkspaceId::from(place.workspace.as_str()),
             langfuse: Some(LangfuseConnection::new(langfuse)),

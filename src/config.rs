@@ -19,6 +19,7 @@ use crate::generate::MIN_OF_EACH_CLASS;
 use crate::langfuse::{Filter, Plan};
 use crate::llm::LlmConfig;
 use crate::sandbox;
+use crate::slack::Pace;
 use crate::sources::langsmith::LangSmithConfig;
 use crate::sources::openai::StoredConfig;
 
@@ -86,6 +87,8 @@ pub struct SlackConfig {
     pub signing_secret: SecretString,
     /// The channel's id or name.
     pub channel: String,
+    /// Whose limits are kept: another server than Slack's has its own.
+    pub pace: Pace,
 }
 
 /// Numbers a team may want otherwise.
@@ -374,12 +377,17 @@ fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigError> 
         set,
         "Set it to the channel's id (C…), shown at the end of the channel's details",
     )?;
+    let api_url = environment.url("SLACK_API_URL")?;
+    let is_slacks = api_url
+        .as_ref()
+        .is_none_or(|url| url.host_str() == Some("slack.com"));
     Ok(Some(SlackConfig {
-        api_url: with_slash(
-            environment
-                .url("SLACK_API_URL")?
-                .unwrap_or_else(|| default_url(SLACK_API)),
-        ),
+        api_url: with_slash(api_url.unwrap_or_else(|| default_url(SLACK_API))),
+        pace: if is_slacks {
+            Pace::Documented
+        } else {
+            Pace::AsTold
+        },
         bot_token: bot_token.into(),
         signing_secret: signing_secret.into(),
         channel,

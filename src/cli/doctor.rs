@@ -1,3 +1,5 @@
+mod slack;
+
 use std::fmt::Display;
 
 use anyhow::Context;
@@ -10,12 +12,18 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
 use crate::sources::{langsmith, openai};
 use crate::store::Db;
-use crate::{app, llm, slack};
+use crate::{app, llm};
 
 /// Checks each part and prints a line for it; a failed one says what to fix.
 #[tokio::main]
 pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
-    let config = Config::read(environment).map_err(|error| Failure::Usage(error.into()))?;
+    let config = match Config::read(environment) {
+        Ok(config) => config,
+        Err(error) => {
+            slack::check_half(environment).await;
+            return Err(Failure::Usage(error.into()));
+        }
+    };
     let checks = [
         sandbox(&config),
         said("Database", database(&config).await),
@@ -24,7 +32,7 @@ pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
         said("Stored completions", stored_completions(&config).await),
         said("Web Callout", Ok(callout(&config))),
         said("Code evaluators", Ok(code_evaluators(&config))),
-        said("Slack", slack(&config).await),
+        slack::check(config.slack.as_ref(), &not_configured(&config)).await,
         llm(&config).await,
     ];
     match checks.iter().all(|passed| *passed) {
@@ -183,17 +191,6 @@ fn base(config: &Config) -> String {
         .as_ref()
         .map_or_else(listener, Url::to_string);
     base.trim_end_matches('/').to_owned()
-}
-
-async fn slack(config: &Config) -> anyhow::Result<String> {
-    let Some(given) = &config.slack else {
-        return Ok(not_configured(config));
-    };
-    let client = slack::Client::new(&given.api_url, &given.bot_token)?;
-    let identity = client.identity().await?;
-    let readable = client.can_read(&given.channel).await;
-    readable.with_context(|| format!("channel {}", given.channel))?;
-    Ok(format!("team {}, channel {}", identity.team, given.channel))
 }
 
 /// One tiny question to each model. That there is none is fine: rules need none.

@@ -18,6 +18,8 @@ use crate::workspace::{SlackConnection, Workspace};
 const AWAY_MS: i64 = 15 * 60_000;
 /// Slack counts as reached for so long, which saves writing it down at every look.
 const REACHED_FOR_MS: i64 = 60_000;
+/// After a standstill what happened meanwhile is read for so long: until then the absence counts.
+const CATCHING_UP_MS: i64 = 3 * 60_000;
 /// Of an hour's budget of cards, what comes at once after an absence.
 const AT_ONCE: i64 = 3;
 
@@ -135,7 +137,10 @@ pub async fn reached(
     reached_ms: Option<i64>,
 ) -> sqlx::Result<()> {
     let now = app.db.now_ms();
-    if reached_ms.is_none_or(|at| now - at >= REACHED_FOR_MS) {
+    let since = |at: i64| now - at;
+    let is_catching_up = since(app.started_at_ms) < CATCHING_UP_MS
+        && reached_ms.is_some_and(|at| since(at) >= AWAY_MS);
+    if !is_catching_up && reached_ms.is_none_or(|at| since(at) >= REACHED_FOR_MS) {
         store::set_reached(app.db.pool(), workspace, reached_ms, now).await?;
     }
     Ok(())

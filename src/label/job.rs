@@ -160,7 +160,7 @@ pub async fn refresh_cards(app: &App, workspace: &Workspace) -> anyhow::Result<(
     Ok(())
 }
 
-async fn card_of(
+pub(super) async fn card_of(
     app: &App,
     workspace: &Workspace,
     trace: &TraceId,

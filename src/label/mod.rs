@@ -4,6 +4,8 @@
 //! overwrites another annotator's label, and never asks more than the channel's budget, but for the
 //! traces that a person names.
 
+#[cfg(test)]
+mod day;
 mod digest;
 mod interaction;
 mod job;

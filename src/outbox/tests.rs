@@ -5,7 +5,7 @@ use super::*;
 use crate::app::App;
 use crate::config::{Config, Environment};
 use crate::slack::scripted::{Answer, ScriptedSlack};
-use crate::slack::{self, Message, section};
+use crate::slack::{Message, section};
 use crate::workspace::{SlackConnection, Workspace};
 
 /// The service on an embedded database, with one workspace whose cards go into `channel`.

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::differ;
 use super::explained;
 use super::fall;
 use super::figures::{Evidence, Judged, People, Report};
@@ -37,7 +38,8 @@ pub async fn post_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()
     }
     answer_refinements(app, workspace, slack).await?;
     fall::note_falls(app, workspace).await?;
-    fall::tell(app, workspace, slack).await
+    fall::tell(app, workspace, slack).await?;
+    differ::tell(app, workspace, slack).await
 }
 
 /// The report, then its thread in order; whatever stands already is not posted again.

@@ -5,6 +5,7 @@
 //! its interval, and never mixes held-out, cross-validated and fresh labels.
 
 mod decision;
+mod differ;
 mod explained;
 mod fall;
 mod figures;

@@ -10,7 +10,7 @@ use slack_morphism::prelude::*;
 use url::Url;
 
 use super::Message;
-use super::pace::Pacer;
+use super::pace::{Pace, Pacer};
 use super::trouble::{Error, LIMITED};
 use crate::clock::Clock;
 
@@ -89,17 +89,13 @@ impl Client {
             token: SlackApiToken::new(token.expose_secret().to_owned().into()),
             api_url: api_url.clone(),
             clock: Clock::default(),
-            pacer: Arc::new(match api_url.host_str() {
-                Some("slack.com" | "slack-gov.com") => Pacer::documented(Clock::default()),
-                // Another server's limits are its own.
-                _ => Pacer::as_told(Clock::default()),
-            }),
+            pacer: Arc::new(Pacer::new(Pace::AsTold, Clock::default())),
         })
     }
 
-    /// The same by this clock, for a server that has Slack's documented limits.
-    pub fn paced(mut self, clock: Clock) -> Self {
-        self.pacer = Arc::new(Pacer::documented(clock.clone()));
+    /// The same at this pace, by this clock.
+    pub fn paced(mut self, pace: Pace, clock: Clock) -> Self {
+        self.pacer = Arc::new(Pacer::new(pace, clock.clone()));
         self.clock = clock;
         self
     }
@@ -181,6 +177,34 @@ impl Client {
                 return Ok(None);
             }
         }
+    }
+
+    /// `conversations.info`, by a channel's id.
+    pub async fn channel(&self, channel: &str) -> Result<Channel> {
+        let session = self.inner.open_session(&self.token);
+        let api = &session.http_session_api;
+        let parameters = [("channel", Some(channel))];
+        let call = || api.http_get("conversations.info", &parameters, None);
+        let found: ChannelInfo = self.answered("conversations.info", channel, call).await?;
+        Ok(found.channel)
+    }
+
+    /// The scopes that the token was granted, from a header that the library does not show; `None` where the server
+    /// sends none.
+    pub async fn scopes(&self) -> anyhow::Result<Option<Vec<String>>> {
+        let url = self.api_url.join("auth.test")?;
+        let client = crate::http::client_builder().timeout(TIMEOUT).build()?;
+        let request = client.post(url).bearer_auth(&self.token.token_value.0);
+        let answer = request.send().await?;
+        let granted = answer.headers().get("x-oauth-scopes");
+        let granted = granted.and_then(|granted| granted.to_str().ok());
+        let named = |granted: &str| {
+            granted
+                .split(',')
+                .map(|one| one.trim().to_owned())
+                .collect()
+        };
+        Ok(granted.map(named))
     }
 
     /// Checks that the channel is there and that the app may read its own messages in it.
@@ -282,6 +306,28 @@ impl Client {
             return result;
         }
     }
+}
+
+/// A channel as `conversations.info` has it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Channel {
+    /// Without `#`.
+    #[serde(default)]
+    pub name: String,
+    /// Whether nothing can be posted any more.
+    #[serde(default)]
+    pub is_archived: bool,
+    /// Whether only its members see it.
+    #[serde(default)]
+    pub is_private: bool,
+    /// Whether the app is in it.
+    #[serde(default)]
+    pub is_member: bool,
+}
+
+#[derive(Deserialize)]
+struct ChannelInfo {
+    channel: Channel,
 }
 
 #[derive(Deserialize)]

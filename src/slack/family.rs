@@ -44,7 +44,7 @@ pub fn message(mark: Mark, head: &str, said: &[&str], footer: &[String]) -> Mess
     let mut blocks = vec![self::head(mark, head, said)];
     blocks.extend(self::footer(footer));
     Message {
-        text: notification(mark, head),
+        text: notification(mark, head, said),
         blocks,
         metadata: None,
     }
@@ -67,8 +67,9 @@ pub fn footer(parts: &[String]) -> Option<Value> {
 }
 
 /// What a notification and a screen reader say.
-pub fn notification(mark: Mark, head: &str) -> String {
-    cut(&format!("{} {head}", mark.emoji()), NOTIFICATION_MAX)
+pub fn notification(mark: Mark, head: &str, said: &[&str]) -> String {
+    let text = format!("{} {head}. {}", mark.emoji(), said.first().unwrap_or(&""));
+    cut(text.trim_end(), NOTIFICATION_MAX)
 }
 
 #[cfg(test)]
@@ -84,7 +85,7 @@ mod tests {
             &["Too few.", "Later."],
             &footer,
         );
-        assert_eq!(told.text, "⏳ No eval yet");
+        assert_eq!(told.text, "⏳ No eval yet. Too few.");
         let text = |at: usize, key: &str| told.blocks[at][key].clone();
         assert_eq!(
             text(0, "text")["text"],

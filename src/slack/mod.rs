@@ -4,13 +4,15 @@ mod client;
 pub mod family;
 mod message;
 mod pace;
+pub mod scopes;
 #[cfg(test)]
 pub mod scripted;
 mod signature;
 mod trouble;
 
-pub use client::{Client, Identity, Posted};
+pub use client::{Channel, Client, Identity, Posted};
 pub use message::*;
+pub use pace::Pace;
 pub use signature::is_signed;
 pub use trouble::Error;
 

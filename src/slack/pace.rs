@@ -41,10 +41,19 @@ fn limit_of(method: &str) -> Option<Limit> {
     }
 }
 
+/// Whose limits a server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Slack's, as documented.
+    Documented,
+    /// Its own, which nobody knows: calls wait only where it asks for that.
+    AsTold,
+}
+
 /// The turns of one app in one team.
 pub struct Pacer {
     clock: Clock,
-    keeps_limits: bool,
+    pace: Pace,
     turns: Mutex<HashMap<(&'static str, String), Turns>>,
 }
 
@@ -58,22 +67,10 @@ struct Turns {
 }
 
 impl Pacer {
-    /// Keeps Slack's documented limits.
-    pub fn documented(clock: Clock) -> Self {
-        Self::new(clock, true)
-    }
-
-    /// For a server whose limits nobody knows: waits only where it asks for that.
-    pub fn as_told(clock: Clock) -> Self {
-        Self::new(clock, false)
-    }
-
-    fn new(clock: Clock, keeps_limits: bool) -> Self {
-        Self {
-            clock,
-            keeps_limits,
-            turns: Mutex::default(),
-        }
+    /// Turns of which none is taken.
+    pub fn new(pace: Pace, clock: Clock) -> Self {
+        let turns = Mutex::default();
+        Self { clock, pace, turns }
     }
 
     /// Waits until the method may be called.
@@ -99,7 +96,7 @@ impl Pacer {
     /// Takes the next turn; gives how long it is until then.
     fn take(&self, method: &'static str, channel: &str) -> Result<Duration, Duration> {
         let now = self.clock.elapsed();
-        let limit = limit_of(method).filter(|_| self.keeps_limits);
+        let limit = limit_of(method).filter(|_| self.pace == Pace::Documented);
         self.with(method, channel, |turns| {
             let told = turns.told.saturating_sub(now);
             if told > WAIT_MAX {
@@ -156,7 +153,7 @@ mod tests {
         ) {
             for (method, limit) in [("chat.postMessage", 60), ("chat.update", 50)] {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it is made");
-                let at = runtime.block_on(turns(&Pacer::documented(turned()), method, &pauses));
+                let at = runtime.block_on(turns(&Pacer::new(Pace::Documented, turned()), method, &pauses));
                 for (first, from) in at.iter().enumerate() {
                     let within = |to: &&Duration| **to - *from < Duration::from_secs(60);
                     let calls = at[first..].iter().take_while(within).count();
@@ -168,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_after_a_rest_has_its_turn_at_once_and_channels_dont_wait_for_each_other() {
-        let pacer = Pacer::documented(turned());
+        let pacer = Pacer::new(Pace::Documented, turned());
         let at = turns(&pacer, "chat.postMessage", &[10_000, 0, 0]).await;
         assert_eq!(at[2], Duration::from_secs(10));
         pacer.turn("chat.postMessage", "C2").await.expect("a turn");
@@ -177,7 +174,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_slack_asks_of_one_call_holds_for_all_of_the_method_and_for_no_other() {
-        for pacer in [Pacer::documented(turned()), Pacer::as_told(turned())] {
+        for pacer in [
+            Pacer::new(Pace::Documented, turned()),
+            Pacer::new(Pace::AsTold, turned()),
+        ] {
             let seconds = Duration::from_secs;
             pacer.told("chat.update", "C1", seconds(60));
             assert_eq!(pacer.turn("chat.update", "C2").await, Err(seconds(60)));
