@@ -152,7 +152,8 @@ impl ConfigError {
     }
 }
 
-const SLACK_API: &str = "https://slack.com/api/";
+/// Slack's Web API.
+pub const SLACK_API: &str = "https://slack.com/api/";
 
 /// The variables that the service reads, blank ones left out.
 pub struct Environment(BTreeMap<String, String>);
@@ -177,7 +178,7 @@ impl Environment {
         Self(pairs.into_iter().filter_map(filled).collect())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 

