@@ -113,6 +113,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::outbox::tests::app;
+    use crate::slack::scripted::ScriptedSlack;
 
     #[test]
     fn a_deleted_message_is_known_by_its_place_with_replies_or_without() {
@@ -174,5 +176,26 @@ mod tests {
             let found = change(&event, "U0");
             assert_eq!(found, expected.map(|change| ("C1", change)), "{event}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_archived_channel_rests_until_it_is_open_again_and_others_dont_matter() {
+        let slack = ScriptedSlack::start().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = app(&slack, &folder, "C1").await;
+        let workspace = app.workspace(&"default".into()).expect("it is configured");
+        let connection = workspace.slack.as_ref().expect("it is connected");
+        let after = async |team: &str, kind: &str, channel: &str| {
+            let event = json!({"type": kind, "channel": channel});
+            notice(&app, team, &event).await.expect("rows");
+            connection.health.is_resting()
+        };
+        assert!(!after("T1", "channel_archive", "C2").await);
+        assert!(!after("T2", "channel_archive", "C1").await);
+        assert!(after("T1", "channel_archive", "C1").await);
+        let said = connection.health.trouble().expect("it is in trouble");
+        assert!(said.contains("Unarchive the channel"), "{said}");
+        assert!(after("T2", "channel_unarchive", "C1").await);
+        assert!(!after("T1", "channel_unarchive", "C1").await);
     }
 }

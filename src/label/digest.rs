@@ -170,7 +170,12 @@ fn message(digest: &Digest) -> Message {
         at(digest.until_ms)
     );
     let mut message = family::message(family::Mark::Asked, &head, &[&said], &[footer]);
-    let label = button("home_label", "Label", "Label the traces that wait", "");
+    let label = button(
+        "home_label",
+        "Label",
+        "Label the traces that wait",
+        "digest",
+    );
     message.blocks.push(actions("digest", &[label]));
     message
 }

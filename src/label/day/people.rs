@@ -153,7 +153,8 @@ impl People {
         day.slack.delete(&card.ts);
         if self.random.random_bool(0.5) {
             let (channel, ts) = ("C1".to_owned(), card.ts.clone());
-            let noted = note_deleted(&app.db, &workspace(app).id, &Posted { channel, ts });
+            let place = Posted { channel, ts };
+            let noted = note_deleted(&app.db, &workspace(app).id, &place);
             noted.await.expect("rows");
         }
     }
