@@ -178,6 +178,7 @@ impl Environment {
         Self(pairs.into_iter().filter_map(filled).collect())
     }
 
+    /// A variable's value; `None` where it is not set, or blank.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

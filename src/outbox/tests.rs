@@ -300,7 +300,7 @@ async fn an_update_that_fails_with_the_connection_or_its_channel_is_tried_again(
 #[tokio::test]
 async fn a_wanted_message_stays_wanted_after_a_claim_that_certainly_posted_nothing() {
     let script = |_: &str, _: &Value, before: usize| match before {
-        0 => Answer::Wait(60),
+        0 => Answer::Refusal("invalid_auth"),
         _ => Answer::Usual,
     };
     let scene = Scene::of("C1", script).await;

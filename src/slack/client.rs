@@ -10,7 +10,7 @@ use slack_morphism::prelude::*;
 use url::Url;
 
 use super::Message;
-use super::pace::{Pace, Pacer};
+use super::pace::{Pace, Pacer, WAIT_MAX};
 use super::trouble::{Error, LIMITED};
 use crate::clock::Clock;
 
@@ -299,7 +299,7 @@ impl Client {
             if let Err(Error::RateLimited { retry_after, .. }) = &result {
                 self.pacer.told(method, channel, *retry_after);
                 tries += 1;
-                if tries <= WAITS {
+                if tries <= WAITS && *retry_after <= WAIT_MAX {
                     continue;
                 }
             }

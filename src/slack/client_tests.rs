@@ -48,8 +48,8 @@ async fn a_long_wait_is_told_and_certainly_nothing_happened() {
 
 #[tokio::test]
 async fn a_long_wait_holds_for_later_calls_of_the_method_without_asking_again() {
-    let slack = ScriptedSlack::start_with(|_, _, before| match before {
-        0 => Answer::Wait(60),
+    let slack = ScriptedSlack::start_with(|method, _, _| match method {
+        "auth.test" => Answer::Wait(60),
         _ => Answer::Usual,
     });
     let slack = slack.await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 
 /// Where Slack asks for a longer wait, the call ends instead, and the connection rests.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How often a method may be called: `burst` calls at once after a rest, then `a_minute` of them.
 #[derive(Clone, Copy)]
