@@ -117,6 +117,11 @@ mod turned {
             let _ = woken.await;
         }
 
+        /// One actor more, which is awake.
+        pub fn enter(&self) {
+            self.state.lock().expect("nobody panics").actors += 1;
+        }
+
         /// One actor has ended; the others do not wait for it.
         pub fn leave(&self) {
             let mut state = self.state.lock().expect("nobody panics");

@@ -84,8 +84,9 @@ impl Day {
                 down = self.slack.killed() => {
                     *self.app.lock().expect("nobody panics") = None;
                     kills += 1;
-                    let down = Duration::from_secs(down);
-                    tokio::join!(self.clock.sleep(down), self.clock.sleep(down));
+                    self.turned.leave();
+                    self.clock.sleep(Duration::from_secs(down)).await;
+                    self.turned.enter();
                 }
             }
             self.slack.count(self.seconds(), |hour| hour.restarts += 1);

@@ -103,9 +103,9 @@ pub async fn note_mended(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
         "update posts set wanted = 1
          where workspace_id = $1 and kind = 'unwritten' and wanted = 0 and posted_at_ms is not null
            and (exists (select 1 from scores where scores.workspace_id = posts.workspace_id
-                        and written_at_ms > cast(posts.subject_id as bigint))
+                        and written_at_ms > case when kind = 'unwritten' then cast(subject_id as bigint) end)
                 or exists (select 1 from human_scores where human_scores.workspace_id = posts.workspace_id
-                           and written_at_ms > cast(posts.subject_id as bigint)))",
+                           and written_at_ms > case when kind = 'unwritten' then cast(subject_id as bigint) end))",
     )
     .bind(workspace.as_str())
     .execute(db.pool())
