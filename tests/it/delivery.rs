@@ -284,7 +284,8 @@ async fn cards_that_waited_while_slack_was_away_come_as_a_digest(database: Datab
         .await
         .expect("a row");
     let trace: String = row.get("found");
-    let named = iofold::label::ask_by_hand(&app.db, id, &trace.as_str().into(), Some("Ada"));
+    let trace = trace.as_str().into();
+    let named = iofold::label::ask_by_hand(&app.db, id, &trace, Some("Ada"));
     named.await.expect("rows");
     post().await;
     assert_eq!(
