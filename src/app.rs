@@ -25,11 +25,11 @@ use crate::llm::{self, Judge};
 use crate::playground::{self, Playground, PlaygroundConfig};
 use crate::sandbox::Sandbox;
 use crate::sources::{langsmith, openai};
-use crate::store::{Db, now_ms};
+use crate::store::Db;
 use crate::workspace::{self, LangfuseConnection, SlackConnection, SlackSlot, Source, Workspace};
 use crate::{
-    callouts, code_evals, generate, health, inbound, ingest, install, label, overview, report, run,
-    score,
+    callouts, code_evals, generate, health, inbound, ingest, install, label, outbox, overview,
+    report, run, score,
 };
 use crate::{langfuse, slack};
 
@@ -158,7 +158,7 @@ impl Parts {
 
     /// A trace that last changed before this time is settled.
     pub fn settled_before_ms(&self) -> i64 {
-        now_ms() - self.settings.settle_after.as_millis() as i64
+        self.db.now_ms() - self.settings.settle_after.as_millis() as i64
     }
 
     /// Hints that there may be work, beside an answer that somebody waits for.
@@ -206,16 +206,26 @@ pub async fn build(config: Config) -> anyhow::Result<Service> {
 
 /// The same with a judge of the caller's, instead of the configured LLM.
 pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow::Result<Service> {
+    build_by(config, judge, Clock::default()).await
+}
+
+/// The same by this clock: what is waited for in Slack, and the rows that say how long.
+pub async fn build_by(
+    config: Config,
+    judge: Option<Arc<dyn Judge>>,
+    clock: Clock,
+) -> anyhow::Result<Service> {
     let listener = listen(config.listen).await?;
     let address = listener.local_addr()?;
     let (worker, cache_dir) = (config.worker.clone(), config.cache_dir.clone());
     let sandbox = tokio::task::spawn_blocking(move || Sandbox::open(&worker, &cache_dir)).await??;
-    let db = Db::open(&config.database_url).await?;
+    let db = Db::open(&config.database_url).await?.by(clock.clone());
+    let started_at_ms = db.now_ms();
     let deliveries = Db::connect_promptly(&config.database_url).await?;
     let (jobs, worker) = Jobs::open(&config.database_url).await?;
     let playground = playground(&config, address)?;
-    let connected = connect(&config, playground.as_ref())?;
-    let installing = install::Installing::of(&config)?;
+    let connected = connect(&config, playground.as_ref(), &clock)?;
+    let installing = install::Installing::of(&config, &clock)?;
     let stopping = CancellationToken::new();
     let llm = config.llm.as_ref().map(llm::connect).transpose()?;
     let app = App(Arc::new(Parts {
@@ -238,7 +248,7 @@ pub async fn build_with(config: Config, judge: Option<Arc<dyn Judge>>) -> anyhow
         ahead: label::Ahead::default(),
         homes: inbound::Homes::default(),
         tasks: TaskTracker::new(),
-        started_at_ms: now_ms(),
+        started_at_ms,
         has_playground: playground.is_some(),
         workspaces: connected.workspaces,
         stopping,
@@ -302,15 +312,20 @@ struct Connected {
 }
 
 /// The workspaces of the configuration, or the playground's, which are connected in the same way.
-fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<Connected> {
+fn connect(
+    config: &Config,
+    playground: Option<&Playground>,
+    clock: &Clock,
+) -> anyhow::Result<Connected> {
     if let Some(playground) = playground {
-        return playground_workspaces(playground);
+        return playground_workspaces(playground, clock);
     }
     let langfuse = config.langfuse.as_ref();
     let langfuse = langfuse.map(langfuse_client);
     let slack = config.slack.as_ref();
     let connection = slack.map(|c| {
         let client = slack::Client::new(&c.api_url, &c.bot_token)?;
+        let client = client.paced(c.pace, clock.clone());
         anyhow::Ok(SlackConnection::new(client, c.channel.clone()))
     });
     let langsmith = config.langsmith.as_ref().map(langsmith::Client::new);
@@ -341,12 +356,13 @@ fn connect(config: &Config, playground: Option<&Playground>) -> anyhow::Result<C
     })
 }
 
-fn playground_workspaces(playground: &Playground) -> anyhow::Result<Connected> {
+fn playground_workspaces(playground: &Playground, clock: &Clock) -> anyhow::Result<Connected> {
     let workspaces = FrozenVec::new();
     for place in playground.places() {
         let langfuse =
             langfuse::Client::new(&place.langfuse_url, &place.public_key, &place.secret_key)?;
         let slack = slack::Client::new(&place.slack_api_url, &place.bot_token)?;
+        let slack = slack.paced(slack::Pace::Documented, clock.clone());
         workspaces.push(Box::new(Workspace {
             id: WorkspaceId::from(place.workspace.as_str()),
             langfuse: Some(LangfuseConnection::new(langfuse)),
@@ -372,7 +388,10 @@ pub async fn learn_team(app: App, id: WorkspaceId) {
         let Err(error) = workspace::learn_team(&app.db, &id, slack).await else {
             return;
         };
-        slack.health.failed(error.to_string(), None);
+        match error.downcast::<slack::Error>() {
+            Ok(error) => drop(outbox::failed(slack, error)),
+            Err(error) => slack.health.failed(error.to_string(), None),
+        }
         tokio::select! {
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
             () = app.stopping.cancelled() => {}

@@ -21,6 +21,12 @@ pub enum Clock {
     Turned(std::sync::Arc<Turned>),
 }
 
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
 impl Clock {
     /// The time of day.
     pub fn now(&self) -> DateTime<Utc> {
@@ -111,6 +117,11 @@ mod turned {
             let _ = woken.await;
         }
 
+        /// One actor more, which is awake.
+        pub fn enter(&self) {
+            self.state.lock().expect("nobody panics").actors += 1;
+        }
+
         /// One actor has ended; the others do not wait for it.
         pub fn leave(&self) {
             let mut state = self.state.lock().expect("nobody panics");
@@ -120,8 +131,9 @@ mod turned {
     }
 
     impl State {
-        /// Wakes the next sleeper once all sleep. One that was given up wakes nobody.
+        /// Wakes the next sleeper once all sleep. One that was given up is none.
         fn turn(&mut self) {
+            self.asleep.retain(|_, wake| !wake.is_closed());
             while self.asleep.len() >= self.actors.max(1) {
                 let Some(((at, _), wake)) = self.asleep.pop_first() else {
                     return;

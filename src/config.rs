@@ -28,8 +28,8 @@ use crate::vault;
 pub use install::InstallConfig;
 use langfuse::langfuse;
 pub use llm::llm;
-pub use slack::SlackConfig;
 use slack::slack;
+pub use slack::{SLACK_API, SlackConfig};
 
 /// Everything the service is told at start.
 #[derive(Clone, Debug)]
@@ -172,7 +172,8 @@ impl Environment {
         Self(pairs.into_iter().filter_map(filled).collect())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// A variable's value; `None` where it is not set, or blank.
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 

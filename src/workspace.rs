@@ -20,6 +20,8 @@ use crate::{langfuse, slack};
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// A connection in trouble is tried again at least this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// One that waits for a person is tried again at least this often.
+const LONGEST_WAIT_FOR_A_PERSON: Duration = Duration::from_hours(1);
 
 /// What a workspace is connected to.
 pub struct Workspace {
@@ -233,7 +235,7 @@ pub struct SlackConnection {
 impl SlackConnection {
     /// A connection that has not been tried yet.
     pub fn new(client: slack::Client, channel: String) -> Self {
-        let health = Health::new("Slack", Clock::default());
+        let health = Health::new("Slack", client.clock().clone());
         let identity = OnceCell::new();
         Self {
             client,
@@ -401,6 +403,23 @@ impl Health {
 
     /// Notes a call that failed; says it once, and lets the connection rest, longer each time.
     pub fn failed(&self, message: String, asked_to_wait: Option<Duration>) {
+        self.rest(message, asked_to_wait, LONGEST_WAIT);
+    }
+
+    /// The same of what only a person can mend; [`Health::wake`] says that one may have.
+    pub fn needs_a_person(&self, message: String) {
+        self.rest(message, None, LONGEST_WAIT_FOR_A_PERSON);
+    }
+
+    /// Has the connection tried at once, for something has changed.
+    pub fn wake(&self) {
+        let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
+        if let Some(trouble) = trouble.as_mut() {
+            (trouble.failures, trouble.until) = (0, self.clock.elapsed());
+        }
+    }
+
+    fn rest(&self, message: String, asked_to_wait: Option<Duration>, longest: Duration) {
         let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
         let failures = trouble.as_ref().map_or(0, |trouble| trouble.failures) + 1;
         if trouble
@@ -410,7 +429,7 @@ impl Health {
             tracing::warn!(service = self.service, "{message}");
         }
         let doubled = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10));
-        let wait = asked_to_wait.unwrap_or(doubled).min(LONGEST_WAIT);
+        let wait = asked_to_wait.unwrap_or(doubled).min(longest);
         let now = self.clock.elapsed();
         *trouble = Some(Trouble {
             message,
@@ -434,6 +453,25 @@ mod tests {
         assert_eq!(health.trouble().as_deref(), Some("invalid_auth"));
         health.recovered();
         assert!(!health.is_resting() && health.trouble().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waits_for_a_person_is_tried_hourly_and_at_once_where_something_changes()
+     {
+        let start = "2026-06-01T00:00:00Z".parse().expect("a time");
+        let (_, clock) = crate::clock::Turned::starting(start, 1);
+        let health = Health::new("Slack", clock.clone());
+        let mut tries = 0;
+        while clock.elapsed() < Duration::from_hours(24) {
+            if !health.is_resting() {
+                health.needs_a_person("is_archived".to_owned());
+                tries += 1;
+            }
+            clock.sleep(Duration::from_secs(3)).await;
+        }
+        assert!((24..36).contains(&tries), "{tries}");
+        health.wake();
+        assert!(!health.is_resting() && health.trouble().is_some());
     }
 
     #[test]

@@ -1,29 +1,29 @@
+mod slack;
+
 use std::fmt::Display;
-use std::time::Duration;
 
 use anyhow::Context;
 use url::Url;
 
-use super::{Failure, terminal};
-use crate::config::{Config, Environment, InstallConfig};
+use super::Failure;
+use crate::config::{Config, Environment};
 use crate::domain::Verdict;
-use crate::inbound::SocketMode;
-use crate::install::Installation;
 use crate::sandbox::Sandbox;
 use crate::sandbox::walls::WallState;
-use crate::slack::scopes;
 use crate::sources::{langsmith, openai};
 use crate::store::Db;
-use crate::vault::Vault;
-use crate::{app, install, llm, slack};
-
-/// Slack greets a new connection at once.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
+use crate::{app, llm};
 
 /// Checks each part and prints a line for it; a failed one says what to fix.
 #[tokio::main]
 pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
-    let config = Config::read(environment).map_err(|error| Failure::Usage(error.into()))?;
+    let config = match Config::read(environment) {
+        Ok(config) => config,
+        Err(error) => {
+            slack::check_half(environment).await;
+            return Err(Failure::Usage(error.into()));
+        }
+    };
     let checks = [
         sandbox(&config),
         said("Database", database(&config).await),
@@ -32,9 +32,9 @@ pub async fn doctor(environment: &Environment) -> Result<(), Failure> {
         said("Stored completions", stored_completions(&config).await),
         said("Web Callout", Ok(callout(&config))),
         said("Code evaluators", Ok(code_evaluators(&config))),
-        said("Slack", slack(&config).await),
-        said("Slack's clicks", slack_clicks(&config).await),
-        installations(&config).await,
+        slack::check(config.slack.as_ref(), &without_a_token(&config)).await,
+        said("Slack's clicks", slack::clicks(&config).await),
+        slack::installations(&config).await,
         llm(&config).await,
     ];
     match checks.iter().all(|passed| *passed) {
@@ -195,93 +195,12 @@ fn base(config: &Config) -> String {
     base.trim_end_matches('/').to_owned()
 }
 
-async fn slack(config: &Config) -> anyhow::Result<String> {
-    let Some(given) = &config.slack else {
-        return Ok(match &config.install {
-            None => not_configured(config),
-            Some(_) => format!("teams install the app at {}/slack/install", base(config)),
-        });
-    };
-    let client = slack::Client::new(&given.api_url, &given.bot_token)?;
-    let identity = client.identity().await?;
-    let readable = client.can_read(&given.channel).await;
-    readable.with_context(|| format!("channel {}", given.channel))?;
-    Ok(format!("team {}, channel {}", identity.team, given.channel))
-}
-
-/// How clicks, commands and events come in.
-async fn slack_clicks(config: &Config) -> anyhow::Result<String> {
-    if config.slack.is_none() && config.install.is_none() {
-        return Ok(not_configured(config));
+/// Instead of a bot token's team.
+fn without_a_token(config: &Config) -> String {
+    match &config.install {
+        None => not_configured(config),
+        Some(_) => format!("teams install the app at {}/slack/install", base(config)),
     }
-    let Some(socket_mode) = SocketMode::of(config)? else {
-        return Ok(format!(
-            "signed requests to {}/slack/…; SLACK_APP_TOKEN has them come by Socket Mode, without an address",
-            base(config)
-        ));
-    };
-    let mut socket = socket_mode.open().await?;
-    let hello = tokio::time::timeout(HELLO_WITHIN, socket.greeted()).await;
-    socket.close().await;
-    match hello {
-        Ok(Some(connections)) => Ok(format!(
-            "Socket Mode, a connection was opened and closed; Slack counted {connections}, and allows ten"
-        )),
-        _ => anyhow::bail!(
-            "Socket Mode opened a connection, but Slack sent no hello. Try again in a minute"
-        ),
-    }
-}
-
-/// Each team and org that installed the app. That one has ended is its own decision, and no failure of ours.
-async fn installations(config: &Config) -> bool {
-    let Some(given) = &config.install else {
-        return true;
-    };
-    let listed = async {
-        let db = Db::open(&config.database_url).await?;
-        anyhow::Ok((install::installations(&db).await?, install::vault(config)?))
-    };
-    let (rows, vault) = match listed.await {
-        Ok(listed) => listed,
-        Err(error) => return said("Slack's installations", Err::<String, _>(error)),
-    };
-    let mut all_work = true;
-    for row in rows {
-        let name = terminal::visible_line(&format!("Slack, {} ({})", row.name, row.id));
-        all_work &= said(&name, installation(given, &vault, &row).await);
-    }
-    all_work
-}
-
-async fn installation(
-    given: &InstallConfig,
-    vault: &Vault,
-    row: &Installation,
-) -> anyhow::Result<String> {
-    let workspace = &row.workspace;
-    let Some(token) = install::token_of(vault, row)? else {
-        let because = row.ended_because.as_deref().unwrap_or_default();
-        return Ok(format!("workspace {workspace}, ended. {because}"));
-    };
-    let client = slack::Client::new(&given.api_url, &token)?;
-    let by = &row.installed_by;
-    let identity = client.identity().await;
-    identity.with_context(|| format!("workspace {workspace}, installed by {by}"))?;
-    let granted: Vec<_> = row.scopes.split(',').map(str::to_owned).collect();
-    let missing = scopes::missing(&granted).join(", ");
-    anyhow::ensure!(
-        missing.is_empty(),
-        "workspace {workspace} lacks {missing}; {by} or an admin has to install the app again"
-    );
-    if row.channel.is_empty() {
-        return Ok(format!(
-            "workspace {workspace}, no channel yet: somebody has to type /iofold here in one"
-        ));
-    }
-    let readable = client.can_read(&row.channel).await;
-    readable.with_context(|| format!("workspace {workspace}, channel {}", row.channel))?;
-    Ok(format!("workspace {workspace}, channel {}", row.channel))
 }
 
 /// One tiny question to each model. That there is none is fine: rules need none.

@@ -1,8 +1,9 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::slack::{SLACK_API, app_token};
+use super::slack::{SLACK_API, app_token, pace_of};
 use super::{ConfigError, Environment, default_url, with_slash};
+use crate::slack::Pace;
 use crate::store;
 use crate::vault;
 
@@ -11,6 +12,8 @@ use crate::vault;
 pub struct InstallConfig {
     /// Slack's Web API, ending in a slash.
     pub api_url: Url,
+    /// Whose limits are kept.
+    pub pace: Pace,
     /// The app's public id.
     pub client_id: String,
     /// Its secret.
@@ -54,8 +57,10 @@ pub fn install(environment: &Environment) -> Result<Option<InstallConfig>, Confi
     environment.needed("IOFOLD_PUBLIC_URL", set, ADDRESS)?;
     let public_url = environment.url("IOFOLD_PUBLIC_URL")?;
     let api_url = environment.url("SLACK_API_URL")?;
+    let api_url = with_slash(api_url.unwrap_or_else(|| default_url(SLACK_API)));
     Ok(Some(InstallConfig {
-        api_url: with_slash(api_url.unwrap_or_else(|| default_url(SLACK_API))),
+        pace: pace_of(&api_url),
+        api_url,
         client_id,
         client_secret,
         signing_secret,

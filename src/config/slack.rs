@@ -3,9 +3,12 @@
 use secrecy::SecretString;
 use url::Url;
 
+use crate::slack::Pace;
+
 use super::{ConfigError, Environment, default_url, install, with_slash};
 
-pub(super) const SLACK_API: &str = "https://slack.com/api/";
+/// Slack's Web API.
+pub const SLACK_API: &str = "https://slack.com/api/";
 
 /// How to reach one Slack channel.
 #[derive(Clone, Debug)]
@@ -20,6 +23,16 @@ pub struct SlackConfig {
     pub app_token: Option<SecretString>,
     /// The channel's id or name.
     pub channel: String,
+    /// Whose limits are kept.
+    pub pace: Pace,
+}
+
+/// Slack's own limits at its own address; another server says itself when it is too much.
+pub(super) fn pace_of(api_url: &Url) -> Pace {
+    match api_url.host_str() {
+        Some("slack.com") => Pace::Documented,
+        _ => Pace::AsTold,
+    }
 }
 
 /// How to reach Slack; `None` where none of its variables is set.
@@ -60,8 +73,10 @@ pub fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigErr
         "Set it to the channel's id (C…), shown at the end of the channel's details",
     )?;
     let api_url = environment.url("SLACK_API_URL")?;
+    let api_url = with_slash(api_url.unwrap_or_else(|| default_url(SLACK_API)));
     Ok(Some(SlackConfig {
-        api_url: with_slash(api_url.unwrap_or_else(|| default_url(SLACK_API))),
+        pace: pace_of(&api_url),
+        api_url,
         bot_token: bot_token.into(),
         signing_secret: environment.secret("SLACK_SIGNING_SECRET"),
         app_token,

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{home, malformed, reaction, reply, store};
+use super::{channel, home, malformed, reaction, reply, store};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::install;
@@ -41,7 +41,24 @@ async fn dispatch(app: &App, envelope: &Value) -> anyhow::Result<()> {
         .or(envelope["type"].as_str());
     match kind.unwrap_or_default() {
         "reaction_added" | "reaction_removed" => reaction::handle(app, envelope).await?,
-        "message" => reply::handle(app, envelope).await?,
+        "message" => {
+            reply::handle(app, envelope).await?;
+            channel::handle(app, envelope).await?;
+        }
+        "channel_archive"
+        | "channel_unarchive"
+        | "channel_deleted"
+        | "channel_left"
+        | "channel_rename"
+        | "group_archive"
+        | "group_unarchive"
+        | "group_deleted"
+        | "group_left"
+        | "group_rename"
+        | "member_joined_channel"
+        | "member_left_channel" => {
+            channel::handle(app, envelope).await?;
+        }
         "app_home_opened" => home::opened(app, envelope),
         "app_uninstalled" | "tokens_revoked" => install::ended(app, envelope).await?,
         "app_rate_limited" => {

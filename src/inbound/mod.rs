@@ -4,6 +4,7 @@
 //! rows before the answer, which Slack awaits for three seconds, and calls Slack after it. A workspace is
 //! found by its team and by where its message stands, never by what a payload carries of ours.
 
+mod channel;
 mod command;
 mod event;
 mod home;

@@ -258,10 +258,7 @@ mod tests {
 
     #[test]
     fn a_refused_token_waits_for_a_person_and_a_limit_for_as_long_as_slack_says() {
-        let refused = |code: &str| slack::Error::Refused {
-            method: METHOD,
-            code: code.to_owned(),
-        };
+        let refused = |code: &str| slack::Error::refused(METHOD, code);
         let limited = slack::Error::RateLimited {
             method: METHOD,
             retry_after: Duration::from_secs(40),

@@ -219,10 +219,7 @@ mod tests {
 
     #[test]
     fn every_failure_has_a_way_on_and_says_what_happened() {
-        let refused_by = |code: &str| Error::Refused {
-            method: "oauth.v2.access",
-            code: code.to_owned(),
-        };
+        let refused_by = |code: &str| Error::refused("oauth.v2.access", code);
         let unknown = Error::Unknown {
             method: "oauth.v2.access",
             problem: "no answer in time".to_owned(),

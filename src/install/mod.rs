@@ -20,6 +20,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::app::{self, App};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::WorkspaceId;
 use crate::slack::{self, Grant, OAuth};
@@ -39,6 +40,8 @@ pub struct Installing {
     oauth: OAuth,
     vault: Vault,
     api_url: Url,
+    pace: slack::Pace,
+    clock: Clock,
     public_url: Url,
     first_channel: String,
     /// Whether the environment leaves the `default` workspace to the first team that installs.
@@ -52,7 +55,7 @@ impl Installing {
     ///
     /// # Errors
     /// There is no key to seal tokens with, and none can be made.
-    pub fn of(config: &Config) -> anyhow::Result<Option<Self>> {
+    pub fn of(config: &Config, clock: &Clock) -> anyhow::Result<Option<Self>> {
         let Some(given) = &config.install else {
             return Ok(None);
         };
@@ -67,6 +70,8 @@ impl Installing {
             oauth,
             vault: vault(config)?,
             api_url: given.api_url.clone(),
+            pace: given.pace,
+            clock: clock.clone(),
             public_url: given.public_url.clone(),
             first_channel: given.channel.clone().unwrap_or_default(),
             default_is_free: config.slack.is_none(),
@@ -105,6 +110,7 @@ impl Installing {
         token: &SecretString,
     ) -> anyhow::Result<SlackConnection> {
         let client = slack::Client::new(&self.api_url, token)?;
+        let client = client.paced(self.pace, self.clock.clone());
         Ok(SlackConnection::installed(
             client,
             row.channel.clone(),

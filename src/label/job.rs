@@ -1,13 +1,13 @@
 use sha2::{Digest, Sha256};
 
 use super::card::{CardView, card};
+use super::digest;
 use super::pace::{Pace, pace};
 use super::store::{self, HOUR_MS, Stratum};
 use crate::app::App;
 use crate::domain::{LabelUnit, TraceId, WorkspaceId};
 use crate::outbox::{self, Kind};
 use crate::slack::Message;
-use crate::store::now_ms;
 use crate::workspace::{SlackConnection, Workspace};
 
 /// Once an eval exists, one trace in four is asked about, drawn at random.
@@ -35,16 +35,32 @@ pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
         }
         post_card(app, workspace, slack, &trace).await?;
     }
-    let cards = store::cards_since(&app.db, &workspace.id, now_ms() - HOUR_MS).await?;
+    post_sampled(app, workspace, slack, &pace).await
+}
+
+/// Draws the sample, and posts what was drawn; after a long absence a digest instead of a part of it.
+async fn post_sampled(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    pace: &Pace,
+) -> anyhow::Result<()> {
+    let (db, id) = (&app.db, &workspace.id);
+    let reached = store::reached(db, id).await?;
+    let cards = store::cards_since(db, id, db.now_ms() - HOUR_MS).await?;
     let left = (pace.cards_per_hour - cards.posted).max(0);
-    draw_sample(app, &workspace.id, &pace, left - cards.wanted).await?;
+    let settled = app.settled_before_ms();
+    let undrawn = store::count_undecided(db, id, Stratum::Live, settled).await? + cards.wanted;
+    draw_sample(app, id, pace, left - cards.wanted).await?;
+    digest::digest(app, id, reached, (undrawn, left)).await?;
+    digest::tell(app, workspace, slack).await?;
     for trace in store::without_card(&app.db, &workspace.id, false, left).await? {
         if app.is_stopping() {
-            break;
+            return Ok(());
         }
         post_card(app, workspace, slack, &trace).await?;
     }
-    Ok(())
+    Ok(digest::reached(app, id, store::reached(db, id).await?).await?)
 }
 
 /// Decides about the settled traces whether people are asked, and keeps the probability, which says of
@@ -64,7 +80,7 @@ async fn draw_sample(
         false => 1.0,
     };
     let asked = draw_from(app, workspace, Stratum::Live, (room, wished)).await?;
-    let since_ms = now_ms() - HOUR_MS;
+    let since_ms = app.db.now_ms() - HOUR_MS;
     let old = store::old_cards_since(&app.db, workspace, since_ms).await?;
     let for_old = (pace.cards_per_hour / 4).max(1) - old;
     let room = for_old.min(room - asked);
@@ -142,7 +158,10 @@ pub async fn refresh_cards(app: &App, workspace: &Workspace) -> anyhow::Result<(
     let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
-    for stale in outbox::stale(&app.db, &workspace.id, Kind::Card).await? {
+    while let Some(stale) = outbox::next_stale(app, &workspace.id, Kind::Card).await? {
+        if app.is_stopping() {
+            break;
+        }
         let trace = TraceId::from(stale.subject.as_str());
         if let Some(message) = card_of(app, workspace, &trace).await? {
             outbox::refresh(app, workspace, slack, Kind::Card, &stale, message).await?;

@@ -6,6 +6,9 @@
 
 mod acts;
 pub mod card;
+#[cfg(test)]
+mod day;
+mod digest;
 mod interaction;
 mod job;
 mod learnt;
@@ -21,6 +24,7 @@ mod votes;
 
 pub use acts::{Given, Standing};
 pub use card::THUMB_ACTIONS;
+pub use digest::Digest;
 pub use interaction::{Annotator, Done, Thumbed, give_thumb, react, reply, undo};
 pub use job::{post_cards, refresh_cards};
 pub use modal::{REASON_CALLBACK, reason_of};

@@ -162,7 +162,8 @@ pub async fn without_card(
         "select traces.id from posts join traces
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
          where posts.workspace_id = $1 and posts.kind = 'card'
-           and posts.posted_at_ms is null and posts.refusal is null and deleted_at_ms is null
+           and posts.posted_at_ms is null and posts.refusal is null and posts.digested_at_ms is null
+           and deleted_at_ms is null
            and case when asked_by is null then 0 else 1 end = $2
          order by case when ask_probability is null then 0 else 1 end, started_at_ms desc
          limit $3",
@@ -176,18 +177,20 @@ pub async fn without_card(
     rows.iter().map(read).collect()
 }
 
-/// Cards posted since a time, and cards that are wanted: what the channel's budget counts, which is none that a
-/// person named.
+/// Cards posted since a time, those that stand in a digest instead among them, and cards that are wanted: what the
+/// channel's budget counts, which is none that a person named.
 pub async fn cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) -> sqlx::Result<Cards> {
     let row = sqlx::query(
-        "select count(posts.posted_at_ms) as posted,
-                count(*) - count(posts.posted_at_ms) as wanted
+        "select count(case when posted_at_ms > $1 or digested_at_ms > $2 then 1 end) as posted,
+                count(case when posted_at_ms is null and digested_at_ms is null then 1 end) as wanted
          from posts join traces
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
-         where posts.workspace_id = $1 and kind = 'card' and asked_by is null
-           and (posted_at_ms > $2
+         where posts.workspace_id = $3 and kind = 'card' and asked_by is null
+           and (posted_at_ms > $4
                 or (posted_at_ms is null and refusal is null and deleted_at_ms is null))",
     )
+    .bind(since_ms)
+    .bind(since_ms)
     .bind(workspace.as_str())
     .bind(since_ms)
     .fetch_one(db.pool())
@@ -211,8 +214,9 @@ pub async fn old_cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) ->
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
          where posts.workspace_id = $1 and posts.kind = 'card'
            and asked_by is null
-           and (posted_at_ms > $2
-                or (posted_at_ms is null and refusal is null and deleted_at_ms is null))
+           and (posted_at_ms > $2 or digested_at_ms > $2
+                or (posted_at_ms is null and refusal is null and digested_at_ms is null
+                    and deleted_at_ms is null))
            and first_seen_at_ms - started_at_ms > $3",
     )
     .bind(workspace.as_str())
@@ -221,6 +225,67 @@ pub async fn old_cards_since(db: &Db, workspace: &WorkspaceId, since_ms: i64) ->
     .fetch_one(db.pool())
     .await?
     .try_get("cards")
+}
+
+/// Puts a card that nobody has tried to post into a digest; says whether it was one.
+pub async fn put_aside(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+    now_ms: i64,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query(
+        "update posts set digested_at_ms = $1
+         where workspace_id = $2 and kind = 'card' and subject_id = $3
+           and attempts = 0 and posted_at_ms is null and digested_at_ms is null",
+    )
+    .bind(now_ms)
+    .bind(workspace.as_str())
+    .bind(trace.as_str())
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// The digests that are wanted and do not stand yet, the newest first.
+pub async fn untold_digests(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(
+        "select subject_id from posts
+         where workspace_id = $1 and kind = 'digest' and posted_at_ms is null and refusal is null
+         order by first_claimed_at_ms desc",
+    )
+    .bind(workspace.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(|row| row.try_get("subject_id")).collect()
+}
+
+/// When Slack was last within reach; `None` before the first time.
+pub async fn reached(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<i64>> {
+    sqlx::query("select slack_reached_at_ms from workspaces where id = $1")
+        .bind(workspace.as_str())
+        .fetch_one(db.pool())
+        .await?
+        .try_get("slack_reached_at_ms")
+}
+
+/// Writes down that it is now, unless another has since `before_ms`; says whether nobody had.
+pub async fn set_reached(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    before_ms: Option<i64>,
+    now_ms: i64,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query(
+        "update workspaces set slack_reached_at_ms = $1
+         where id = $2 and coalesce(slack_reached_at_ms, 0) = $3",
+    )
+    .bind(now_ms)
+    .bind(workspace.as_str())
+    .bind(before_ms.unwrap_or(0))
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() == 1)
 }
 
 /// Whether any eval version exists yet: from then on a sample is asked about.

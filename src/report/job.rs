@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::differ;
 use super::explained;
 use super::fall;
 use super::figures::{Evidence, Judged, People, Report};
@@ -11,6 +12,7 @@ use super::thread::{Link, MISSES_SHOWN, Miss, code_messages, misses_message};
 use crate::app::App;
 use crate::domain::{TraceId, Verdict, VersionId};
 use crate::generate::Versus;
+use crate::jobs::Work;
 use crate::outbox::{self, Kind};
 use crate::slack::{self, Message, Posted};
 use crate::stats::Paired;
@@ -36,7 +38,8 @@ pub async fn post_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()
     }
     answer_refinements(app, workspace, slack).await?;
     fall::note_falls(app, workspace).await?;
-    fall::tell(app, workspace, slack).await
+    fall::tell(app, workspace, slack).await?;
+    differ::tell(app, workspace, slack).await
 }
 
 /// The report, then its thread in order; whatever stands already is not posted again.
@@ -325,12 +328,29 @@ pub async fn link_of(
     })
 }
 
+/// Has a report that a person deleted posted again, with its thread; says whether it was deleted.
+pub async fn post_again(
+    app: &App,
+    workspace: &Workspace,
+    version: &VersionId,
+) -> anyhow::Result<bool> {
+    let (id, subject) = (&workspace.id, version.as_str());
+    let mut transaction = app.db.begin().await?;
+    let was_deleted = outbox::want_again(&mut *transaction, id, Kind::Report, subject).await?;
+    if was_deleted {
+        store::forget_thread(&mut *transaction, id, version).await?;
+    }
+    transaction.commit().await?;
+    app.jobs.push(id, Work::PostReports).await;
+    Ok(was_deleted)
+}
+
 /// Brings posted reports up to date with what was decided.
 pub async fn refresh_reports(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
-    for stale in outbox::stale(&app.db, &workspace.id, Kind::Report).await? {
+    while let Some(stale) = outbox::next_stale(app, &workspace.id, Kind::Report).await? {
         let version = VersionId::from(stale.subject.as_str());
         let version = store::version(&app.db, &workspace.id, &version).await?;
         let stored = store::report(&app.db, &workspace.id, &stale.subject.as_str().into()).await?;

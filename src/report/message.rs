@@ -9,6 +9,7 @@ use super::store::{NotYet, State, Version};
 use super::{making, words};
 use crate::domain::one_line;
 use crate::generate::{Maker, attempt_after};
+use crate::slack::family::{self, Mark};
 use crate::slack::{Message, actions, button, context, cut, escape, header, section};
 
 /// Slack's limit for an image's `alt_text`, in characters (docs.slack.dev, "image block").
@@ -195,15 +196,11 @@ pub fn not_yet_message(not_yet: &NotYet) -> Message {
         "The next attempt comes by itself at {} labelled traces.",
         attempt_after(not_yet.label_count)
     );
-    let said = format!("*No eval yet.* {reason}\n{next}");
     let took = not_yet.usage.as_ref().filter(|usage| usage.calls > 0);
     let mut footer = vec![labels, format!("{tried} tried")];
     footer.extend(took.map(making::cost));
-    Message {
-        text: cut(&format!("No eval yet: {reason}"), NOTIFICATION_MAX),
-        blocks: vec![section(&said), context(&footer.join(" · "))],
-        metadata: None,
-    }
+    let head = "No eval yet";
+    family::message(Mark::Waiting, head, &[&reason, &next], &footer)
 }
 
 #[cfg(test)]

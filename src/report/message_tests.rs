@@ -230,13 +230,13 @@ fn an_attempt_without_an_eval_says_why_and_what_comes_next() {
     });
     insta::assert_snapshot!(to_string_pretty(&message).unwrap(), @r#"
     {
-      "text": "No eval yet: No rule beats always guessing 👍 &lt;!here&gt;.",
+      "text": "⏳ No eval yet. No rule beats always guessing 👍 &lt;!here&gt;.",
       "blocks": [
         {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*No eval yet.* No rule beats always guessing 👍 &lt;!here&gt;.\nThe next attempt comes by itself at 30 labelled traces.",
+            "text": "⏳ *No eval yet.* No rule beats always guessing 👍 &lt;!here&gt;.\nThe next attempt comes by itself at 30 labelled traces.",
             "verbatim": true
           }
         },

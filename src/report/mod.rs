@@ -5,6 +5,7 @@
 //! its interval, and never mixes held-out, cross-validated and fresh labels.
 
 mod decision;
+mod differ;
 mod explained;
 mod fall;
 mod figures;
@@ -22,7 +23,7 @@ mod words;
 
 pub use decision::{Decision, decide};
 pub use figures::{Evidence, Figures, Judged, LabelCounts, People, Report, Source};
-pub use job::{post_reports, refresh_reports};
+pub use job::{post_again, post_reports, refresh_reports};
 pub use store::State;
 pub use summary::{Summary, newest, summaries};
 pub use text::text;

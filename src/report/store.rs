@@ -94,6 +94,9 @@ pub async fn unreported(db: &Db, workspace: &WorkspaceId) -> anyhow::Result<Vec<
                 and posts.subject_id = eval_versions.id
                 and (posts.posted_at_ms is not null or posts.refusal is not null)
                 and posts.kind in ('report', 'report_code', 'report_misses')) < 3
+           and not exists (select 1 from posts where posts.workspace_id = eval_versions.workspace_id
+                           and posts.kind = 'report' and posts.subject_id = eval_versions.id
+                           and posts.gone_at_ms is not null)
          order by created_at_ms",
     )
     .bind(workspace.as_str())
@@ -391,6 +394,25 @@ pub async fn is_code_refused(
     .fetch_optional(db.pool())
     .await?;
     Ok(refused.is_some())
+}
+
+/// Forgets what stood in the thread of a report that is gone.
+pub async fn forget_thread(
+    db: impl Executor<'_, Database = Any>,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from posts
+         where workspace_id = $1 and kind in ('report_code', 'report_misses')
+           and (subject_id = $2 or subject_id like $3)",
+    )
+    .bind(workspace.as_str())
+    .bind(version.as_str())
+    .bind(format!("{version}:%"))
+    .execute(db)
+    .await
+    .map(drop)
 }
 
 /// The refinements that people asked for and that are not answered.

@@ -6,6 +6,7 @@ use super::refinements::Fallen;
 use super::words::{self, counted};
 use crate::domain::{EvalSource, Thumb, TraceId, Verdict, one_line};
 use crate::llm::Usage;
+use crate::slack::family::{self, Mark};
 use crate::slack::{Message, SECTION_MAX, context, cut, escape, preformatted, section};
 use crate::stats::wilson;
 
@@ -17,6 +18,7 @@ const CODE_MESSAGES_MAX: usize = 4;
 pub const MISSES_SHOWN: usize = 10;
 const QUESTION_MAX: usize = 160;
 const REASON_MAX: usize = 240;
+const EVAL_MAX: usize = 80;
 const COMMENT_MAX: usize = 160;
 const KEPT_MAX: usize = 1_000;
 /// A longer address is left out rather than cut.
@@ -178,11 +180,17 @@ fn miss(miss: &Miss) -> Value {
 
 /// Which traces to label next, and why those: `(how many, why)`; the next version waits for so many labels.
 pub fn refine_message(links: &[Link], reasons: &[(usize, &str)], waits: usize) -> Message {
-    let title = match links.len() {
-        0 => "Every trace is labelled already. New traces bring new cards.".to_owned(),
-        n => format!("Labels on {} would help most.", counted(n as f64, "trace")),
+    let (title, said) = match links.len() {
+        0 => (
+            "Every trace is labelled already".to_owned(),
+            "New traces bring new cards.",
+        ),
+        n => (
+            format!("Labels on {} would help most", counted(n as f64, "trace")),
+            "",
+        ),
     };
-    let mut blocks = vec![section(&format!("*{title}*"))];
+    let mut blocks = vec![family::head(Mark::Asked, &title, &[said])];
     if !links.is_empty() {
         let lines: Vec<String> = links
             .iter()
@@ -199,9 +207,9 @@ pub fn refine_message(links: &[Link], reasons: &[(usize, &str)], waits: usize) -
         0 => "The next version is being made now, from the labels and comments there are.",
         _ => "The next version is made once so many more traces are labelled.",
     };
-    blocks.push(context(next));
+    blocks.extend(family::footer(&[next.to_owned()]));
     Message {
-        text: title,
+        text: family::notification(Mark::Asked, &title, &[said]),
         blocks,
         metadata: None,
     }
@@ -214,31 +222,54 @@ pub fn fallen_message(fallen: &Fallen) -> Message {
     let interval = wilson(agreed, judged).map_or_else(String::new, |interval| {
         format!(" (95 % interval {})", words::percents(interval))
     });
-    let text = format!(
-        "*The deployed eval's figures fell.* It agrees with people on {}{interval} of {}; its report said at least {}.\nA \
-         refinement is being made; it will be offered if it does better on the same labels.",
+    let agrees = format!(
+        "It agrees with people on {}{interval} of {}; its report said at least {}.",
         words::percent(share),
         counted(judged, "freshly labelled trace"),
         words::percent(Some(fallen.promised)),
     );
-    Message {
-        text: "The deployed eval's figures fell".to_owned(),
-        blocks: vec![section(&text)],
-        metadata: None,
-    }
+    let next =
+        "A refinement is being made; it will be offered if it does better on the same labels.";
+    let head = "The deployed eval's figures fell";
+    family::message(Mark::Trouble, head, &[&agrees, next], &[])
 }
 
 /// A refinement made no version, whatever an LLM took for it.
 pub fn kept_message(reason: &str, took: Option<&Usage>) -> Message {
     let reason = escape(&cut(&one_line(reason), KEPT_MAX));
-    let mut blocks = vec![section(&format!("*The eval stays as it is.* {reason}"))];
-    let took = took.filter(|usage| usage.calls > 0);
-    blocks.extend(took.map(|usage| context(&making::cost(usage))));
-    Message {
-        text: "The eval stays as it is".to_owned(),
-        blocks,
-        metadata: None,
-    }
+    let took = took.filter(|usage| usage.calls > 0).map(making::cost);
+    let footer: Vec<String> = took.into_iter().collect();
+    family::message(Mark::Kept, "The eval stays as it is", &[&reason], &footer)
+}
+
+/// A deployed eval's verdict on a trace that people contradict, in the card's thread.
+pub fn contradiction_message(
+    eval: &str,
+    (label, verdict): (Thumb, Verdict),
+    reason: &str,
+) -> Message {
+    let eval = escape(&cut(&one_line(eval), EVAL_MAX));
+    let reason = match one_line(reason) {
+        empty if empty.is_empty() => "It gives no reason.".to_owned(),
+        reason => format!("Its reason: {}", escape(&cut(&reason, REASON_MAX))),
+    };
+    let head = format!(
+        "{} by people, but {eval} says {}",
+        label.emoji(),
+        verdict.as_str()
+    );
+    let next = "A reply of whoever labelled it becomes their label's reason, and the next version learns from it.";
+    family::message(Mark::Differ, &head, &[&reason, next], &[])
+}
+
+/// People differ on a trace, in its card's thread.
+pub fn conflict_message(up: i64, down: i64) -> Message {
+    let head = match up + down {
+        2 => "Two see it differently".to_owned(),
+        _ => format!("People see it differently: 👍 {up} · 👎 {down}"),
+    };
+    let next = "What decides? A reply here becomes part of your label.";
+    family::message(Mark::Differ, &head, &[next], &[])
 }
 
 #[cfg(test)]

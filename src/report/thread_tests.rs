@@ -152,13 +152,13 @@ fn a_refinement_says_which_traces_and_why_those() {
     let message = refine_message(&[link("a < b?"), unknown, link("c")], &reasons, 3);
     insta::assert_snapshot!(to_string_pretty(&message).unwrap(), @r#"
     {
-      "text": "Labels on 3 traces would help most.",
+      "text": "🙋 Labels on 3 traces would help most.",
       "blocks": [
         {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*Labels on 3 traces would help most.*",
+            "text": "🙋 *Labels on 3 traces would help most.*",
             "verbatim": true
           }
         },
@@ -201,7 +201,7 @@ fn a_refinement_says_which_traces_and_why_those() {
       ]
     }
     "#);
-    insta::assert_snapshot!(refine_message(&[], &[], 0).text, @"Every trace is labelled already. New traces bring new cards.");
+    insta::assert_snapshot!(refine_message(&[], &[], 0).text, @"🙋 Every trace is labelled already. New traces bring new cards.");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_fall_says_its_n_and_interval_and_what_was_promised() {
     };
     let message = fallen_message(&fallen);
     insta::assert_snapshot!(message.blocks[0]["text"]["text"].as_str().unwrap(), @"
-    *The deployed eval's figures fell.* It agrees with people on 33 % (95 % interval 14–61 %) of 12 freshly labelled traces; its report said at least 79 %.
+    ⚠️ *The deployed eval's figures fell.* It agrees with people on 33 % (95 % interval 14–61 %) of 12 freshly labelled traces; its report said at least 79 %.
     A refinement is being made; it will be offered if it does better on the same labels.
     ");
     assert_within_slacks_limits(&message);
@@ -225,7 +225,7 @@ fn why_the_old_one_stays_is_text_whatever_it_says() {
     assert_eq!(message.blocks.len(), 1);
     let shown = message.blocks[0]["text"]["text"].as_str().unwrap();
     assert!(
-        shown.starts_with("*The eval stays as it is.* &lt;!channel&gt; &amp; x"),
+        shown.starts_with("📌 *The eval stays as it is.* &lt;!channel&gt; &amp; x"),
         "{shown}"
     );
     assert_within_slacks_limits(&message);
@@ -241,6 +241,53 @@ fn what_an_llm_took_for_nothing_is_said() {
     let blocks = |calls| kept_message("It is no better.", Some(&took(calls))).blocks;
     assert!(blocks(3)[1].to_string().contains("$0.50 for 3 calls"));
     assert_eq!(blocks(0).len(), 1);
+}
+
+/// All that is told in words, side by side: one look.
+#[test]
+fn what_is_told_looks_like_one_family() {
+    let fallen = Fallen {
+        agreed: 4,
+        judged: 12,
+        promised: 0.79,
+    };
+    let messages = [
+        fallen_message(&fallen),
+        kept_message("It is no better.", None),
+        refine_message(&[], &[], 0),
+        contradiction_message(
+            "cites_source",
+            (Thumb::Down, Verdict::Pass),
+            "a link <is> there",
+        ),
+        contradiction_message("<!here>", (Thumb::Up, Verdict::Fail), ""),
+        conflict_message(1, 1),
+        conflict_message(3, 2),
+    ];
+    let heads = messages.iter().map(|message| {
+        let head = message.blocks[0]["text"]["text"].as_str().expect("a text");
+        assert_within_slacks_limits(message);
+        assert!(has_only_our_links(message), "{head}");
+        head.to_owned()
+    });
+    insta::assert_snapshot!(heads.collect::<Vec<_>>().join("\n---\n"), @r"
+    ⚠️ *The deployed eval's figures fell.* It agrees with people on 33 % (95 % interval 14–61 %) of 12 freshly labelled traces; its report said at least 79 %.
+    A refinement is being made; it will be offered if it does better on the same labels.
+    ---
+    📌 *The eval stays as it is.* It is no better.
+    ---
+    🙋 *Every trace is labelled already.* New traces bring new cards.
+    ---
+    ↔️ *👎 by people, but cites_source says pass.* Its reason: a link &lt;is&gt; there
+    A reply of whoever labelled it becomes their label's reason, and the next version learns from it.
+    ---
+    ↔️ *👍 by people, but &lt;!here&gt; says fail.* It gives no reason.
+    A reply of whoever labelled it becomes their label's reason, and the next version learns from it.
+    ---
+    ↔️ *Two see it differently.* What decides? A reply here becomes part of your label.
+    ---
+    ↔️ *People see it differently: 👍 3 · 👎 2.* What decides? A reply here becomes part of your label.
+    ");
 }
 
 proptest! {

@@ -42,8 +42,9 @@ async fn write_some(app: &App, workspace: &Workspace) -> anyhow::Result<bool> {
         slack_url: slack_url_of(&app.db, &workspace.id).await?,
     };
     let wrote = writer.run(|| app.is_stopping()).await?;
-    if wrote == Wrote::None {
-        trouble::say(app, workspace, langfuse).await?;
+    match wrote {
+        Wrote::None => trouble::say(app, workspace, langfuse).await?,
+        Wrote::All | Wrote::Some => trouble::say_mended(app, workspace).await?,
     }
     Ok(wrote == Wrote::Some)
 }

@@ -1,4 +1,4 @@
-use sqlx::{Any, Executor};
+use sqlx::{Any, Executor, Row};
 
 use crate::domain::{VersionId, WorkspaceId};
 use crate::run::{AGAIN_AFTER_MS, PendingRun, VersionSource};
@@ -95,4 +95,43 @@ pub async fn want_score(
     .execute(db)
     .await
     .map(drop)
+}
+
+/// Has the messages brought up to date that tell of outages after which a score was written.
+pub async fn note_mended(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
+    sqlx::query(
+        "update posts set wanted = 1
+         where workspace_id = $1 and kind = 'unwritten' and wanted = 0 and posted_at_ms is not null
+           and (exists (select 1 from scores where scores.workspace_id = posts.workspace_id
+                        and written_at_ms > case when kind = 'unwritten' then cast(subject_id as bigint) end)
+                or exists (select 1 from human_scores where human_scores.workspace_id = posts.workspace_id
+                           and written_at_ms > case when kind = 'unwritten' then cast(subject_id as bigint) end))",
+    )
+    .bind(workspace.as_str())
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
+/// When the first score after a time was written, in milliseconds since 1970.
+pub async fn first_written_after(
+    db: &Db,
+    workspace: &WorkspaceId,
+    after_ms: i64,
+) -> sqlx::Result<Option<i64>> {
+    sqlx::query(
+        "select min(written) as written from (
+           select min(written_at_ms) as written from scores
+           where workspace_id = $1 and written_at_ms > $2
+           union all
+           select min(written_at_ms) from human_scores where workspace_id = $3 and written_at_ms > $4
+         ) as both_kinds",
+    )
+    .bind(workspace.as_str())
+    .bind(after_ms)
+    .bind(workspace.as_str())
+    .bind(after_ms)
+    .fetch_one(db.pool())
+    .await?
+    .try_get("written")
 }

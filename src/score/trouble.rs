@@ -1,11 +1,16 @@
-//! That scores do not reach Langfuse: said in the channel once, after an hour; the overview shows it at once.
+//! That scores do not reach Langfuse: said in the channel once, after an hour, and there too when they do again; the
+//! overview shows it at once.
 
 use std::time::Duration;
 
+use chrono::DateTime;
+
 use super::pending::backlog;
+use super::store;
 use crate::app::App;
 use crate::outbox::{self, Kind};
-use crate::slack::{Message, escape, section};
+use crate::slack::family::{self, Mark};
+use crate::slack::{Message, escape};
 use crate::workspace::{LangfuseConnection, Workspace};
 
 /// Shorter troubles pass by themselves.
@@ -42,21 +47,49 @@ pub async fn say(
     Ok(())
 }
 
+/// Says where an outage was told that scores reach Langfuse again.
+pub async fn say_mended(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
+    let Some(slack) = workspace.awake_slack() else {
+        return Ok(());
+    };
+    let (db, id) = (&app.db, &workspace.id);
+    store::note_mended(db, id).await?;
+    while let Some(stale) = outbox::next_stale(app, id, Kind::Unwritten).await? {
+        let last_ms = stale.subject.parse().unwrap_or(0);
+        if let Some(since_ms) = store::first_written_after(db, id, last_ms).await? {
+            let message = mended(since_ms);
+            outbox::refresh(app, workspace, slack, Kind::Unwritten, &stale, message).await?;
+        }
+    }
+    Ok(())
+}
+
 fn message(trouble: &str, waiting: i64) -> Message {
     let scores = match waiting {
         1 => "1 score waits".to_owned(),
         many => format!("{many} scores wait"),
     };
-    let text = format!("⚠️ No score has reached Langfuse for an hour: {scores}");
-    let rest = format!(
-        "{text} here. None is lost, and all are written as soon as Langfuse takes them.\n{}.",
-        escape(trouble.trim_end_matches('.'))
-    );
-    Message {
-        text,
-        blocks: vec![section(&rest)],
-        metadata: None,
-    }
+    let waits =
+        format!("{scores} here. None is lost, and all are written as soon as Langfuse takes them.");
+    let why = format!("{}.", escape(trouble.trim_end_matches('.')));
+    family::message(
+        Mark::Trouble,
+        "No score has reached Langfuse for an hour",
+        &[&waits, &why],
+        &[],
+    )
+}
+
+fn mended(since_ms: i64) -> Message {
+    let since = DateTime::from_timestamp_millis(since_ms).unwrap_or_default();
+    let since = since.format("%H:%M UTC");
+    let head = "No score reached Langfuse for an hour or more";
+    family::message(
+        Mark::Mended,
+        head,
+        &[&format!("Since {since} they do again, and none was lost.")],
+        &[],
+    )
 }
 
 #[cfg(test)]
@@ -106,8 +139,21 @@ mod tests {
         change(WAITING).await;
         assert_eq!(said().await, 1);
         assert_eq!(slack.posted(), ["iofold_unwritten"]);
+        let mended = async || {
+            for _ in 0..2 {
+                say_mended(&app, workspace).await.expect("Slack answers");
+            }
+            slack.calls_of("chat.update")
+        };
+        assert!(mended().await.is_empty(), "none is written yet");
         langfuse.writing.recovered();
-        change("update human_scores set written_at_ms = 7").await;
+        change("update human_scores set written_at_ms = 780000").await;
+        let updates = mended().await;
+        assert_eq!(updates.len(), 1);
+        assert_eq!(
+            updates[0]["blocks"][0]["text"]["text"],
+            "✅ *No score reached Langfuse for an hour or more.* Since 00:13 UTC they do again, and none was lost."
+        );
         langfuse.writing.failed("no (403)".to_owned(), None);
         assert_eq!(said().await, 1, "it has just begun");
         clock.sleep(hour).await;
@@ -127,9 +173,15 @@ mod tests {
         let message = message(&error, 12);
         let said = message.blocks[0]["text"]["text"].as_str().expect("a text");
         assert!(
-            said.starts_with("⚠️ No score has reached Langfuse for an hour: 12 scores wait here.")
+            said.starts_with(
+                "⚠️ *No score has reached Langfuse for an hour.* 12 scores wait here."
+            )
         );
         assert!(said.contains("LANGFUSE_SECRET_KEY"), "{said}");
-        assert!(super::message("x", 1).text.ends_with("1 score waits"));
+        assert!(
+            super::message("x", 1)
+                .text
+                .contains("hour. 1 score waits here")
+        );
     }
 }

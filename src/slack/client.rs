@@ -11,17 +11,17 @@ use slack_morphism::prelude::*;
 use url::Url;
 
 use super::Message;
+use super::pace::{Pace, Pacer, WAIT_MAX};
 use super::people::People;
-use super::socket::OPEN_SOCKET;
+use super::trouble::{Error, LIMITED};
+use crate::clock::Clock;
 use crate::http::client_builder;
 
 /// A call that takes longer is given up; whether it took effect is then unknown.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer to a click that takes longer is given up.
 const RESPOND_TIMEOUT: Duration = Duration::from_secs(10);
-/// Where Slack asks for a longer wait, the connection rests instead of the call.
-const WAIT_MAX: Duration = Duration::from_secs(5);
-/// How many times a call waits and is tried again.
+/// How many times a call waits and is tried again where Slack asks for a short wait.
 const WAITS: usize = 3;
 /// The wait where Slack says that there were too many calls, but not how long to wait.
 const UNTOLD_WAIT: Duration = Duration::from_secs(30);
@@ -38,6 +38,8 @@ pub struct Client {
     /// For addresses that Slack gives us.
     pub(super) http: reqwest::Client,
     access: Arc<Access>,
+    clock: Clock,
+    pacer: Arc<Pacer>,
 }
 
 struct Access {
@@ -88,135 +90,6 @@ impl Posted {
     }
 }
 
-/// Why a call to Slack failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Slack said no; nothing happened. `code` is Slack's word for it.
-    #[error("Slack refused {method}: {code}. {}", advice(method, code))]
-    Refused {
-        /// The Web API method.
-        method: &'static str,
-        /// `channel_not_found`, `invalid_auth`, …
-        code: String,
-    },
-    /// Too many calls; nothing happened.
-    #[error("Slack asks to wait {} s before {method}", retry_after.as_secs())]
-    RateLimited {
-        /// The Web API method.
-        method: &'static str,
-        /// How long to wait.
-        retry_after: Duration,
-    },
-    /// No answer, or one that is none: whether it happened is unknown.
-    #[error("Slack did not answer {method}: {problem}")]
-    Unknown {
-        /// The Web API method.
-        method: &'static str,
-        /// For the log.
-        problem: String,
-    },
-}
-
-impl Error {
-    /// Whether the call may have taken effect although it failed.
-    pub fn may_have_happened(&self) -> bool {
-        match self {
-            Self::Unknown { .. } => true,
-            Self::Refused { code, .. } => PASSING.contains(&code.as_str()),
-            Self::RateLimited { .. } => false,
-        }
-    }
-
-    /// Whether Slack refuses what this message holds, while others may pass.
-    pub fn concerns_the_content(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if UNACCEPTABLE.contains(&code.as_str()))
-    }
-
-    /// Whether Slack refuses this app, so that no call can pass until a person helps.
-    pub fn concerns_the_connection(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if UNCONNECTED.contains(&code.as_str()))
-    }
-
-    /// Whether a view was to be changed that has been changed since, or closed.
-    pub fn is_about_a_view_that_moved_on(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if MOVED_ON.contains(&code.as_str()))
-    }
-
-    /// Whether trying again later can help without a person.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::RateLimited { .. } | Self::Unknown { .. } => true,
-            Self::Refused { code, .. } => PASSING.contains(&code.as_str()),
-        }
-    }
-}
-
-/// Slack's errors that pass by themselves (docs.slack.dev, "Web API errors").
-const PASSING: [&str; 7] = [
-    "internal_error",
-    "fatal_error",
-    "service_unavailable",
-    "request_timeout",
-    "team_added_to_org",
-    "external_channel_migrating",
-    "update_failed",
-];
-
-/// Slack's errors about the token, the app or the team (docs.slack.dev, "Web API errors").
-const UNCONNECTED: [&str; 16] = [
-    "invalid_auth",
-    "not_authed",
-    "account_inactive",
-    "token_revoked",
-    "token_expired",
-    "missing_scope",
-    "no_permission",
-    "not_allowed_token_type",
-    "org_login_required",
-    "enterprise_is_restricted",
-    "ekm_access_denied",
-    "access_denied",
-    "accesslimited",
-    "team_access_not_granted",
-    "two_factor_setup_required",
-    "method_deprecated",
-];
-
-/// Slack's errors about a view that is not the one that was seen (docs.slack.dev, "views.update").
-const MOVED_ON: [&str; 2] = ["hash_conflict", "not_found"];
-
-/// Slack's words for too many calls where it does not answer with status 429.
-const LIMITED: [&str; 2] = ["ratelimited", "rate_limited"];
-
-/// Slack's errors about a message's content (docs.slack.dev, "chat.postMessage").
-const UNACCEPTABLE: [&str; 7] = [
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "invalid_metadata_format",
-    "metadata_too_large",
-    "msg_blocks_too_long",
-    "msg_too_long",
-    "no_text",
-];
-
-/// What a person can do about Slack's `code`.
-fn advice(method: &str, code: &str) -> &'static str {
-    if method == OPEN_SOCKET && !PASSING.contains(&code) {
-        return "On the Slack app's page switch Socket Mode on, and under Basic Information, App-Level Tokens, make a \
-                token with the scope connections:write for SLACK_APP_TOKEN";
-    }
-    match code {
-        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
-            "Copy the Bot User OAuth Token again into SLACK_BOT_TOKEN, or install the app again"
-        }
-        "channel_not_found" => "Set SLACK_CHANNEL to the channel's id (C…)",
-        "not_in_channel" => "Invite the app to the channel with /invite",
-        "is_archived" => "Unarchive the channel, or set SLACK_CHANNEL to another",
-        "missing_scope" => "Reinstall the app with the scopes of slack-manifest.yml",
-        _ => "See docs.slack.dev for this error",
-    }
-}
-
 type Result<T> = std::result::Result<T, Error>;
 
 impl Client {
@@ -238,7 +111,21 @@ impl Client {
                 token: RwLock::new(api_token(token)),
                 has_expired: AtomicBool::new(false),
             }),
+            clock: Clock::default(),
+            pacer: Arc::new(Pacer::new(Pace::AsTold, Clock::default())),
         })
+    }
+
+    /// The same at this pace, by this clock.
+    pub fn paced(mut self, pace: Pace, clock: Clock) -> Self {
+        self.pacer = Arc::new(Pacer::new(pace, clock.clone()));
+        self.clock = clock;
+        self
+    }
+
+    /// What its waits are measured by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The token that calls take from now on.
@@ -264,7 +151,7 @@ impl Client {
 
     /// `auth.test`: whose token this is.
     pub async fn identity(&self) -> Result<Identity> {
-        self.post("auth.test", &json!({})).await
+        self.post("auth.test", "", &json!({})).await
     }
 
     /// `chat.postMessage`, in a thread where `thread_ts` is given.
@@ -280,21 +167,21 @@ impl Client {
         if let Some(thread_ts) = thread_ts {
             request["thread_ts"] = json!(thread_ts);
         }
-        self.post("chat.postMessage", &request).await
+        self.post("chat.postMessage", channel, &request).await
     }
 
     /// `chat.update`.
     pub async fn update_message(&self, posted: &Posted, message: &Message) -> Result<()> {
         let mut request = to_request(message, &posted.channel);
         request["ts"] = json!(posted.ts);
-        let _: Value = self.post("chat.update", &request).await?;
+        let _: Value = self.post("chat.update", &posted.channel, &request).await?;
         Ok(())
     }
 
     /// `chat.postEphemeral`: a line that only `user` sees.
     pub async fn post_ephemeral(&self, channel: &str, user: &str, text: &str) -> Result<()> {
         let request = json!({"channel": channel, "user": user, "text": text});
-        let _: Value = self.post("chat.postEphemeral", &request).await?;
+        let _: Value = self.post("chat.postEphemeral", channel, &request).await?;
         Ok(())
     }
 
@@ -302,14 +189,14 @@ impl Client {
     pub async fn whisper(&self, channel: &str, user: &str, message: &Message) -> Result<()> {
         let mut request = to_request(message, channel);
         request["user"] = json!(user);
-        let _: Value = self.post("chat.postEphemeral", &request).await?;
+        let _: Value = self.post("chat.postEphemeral", channel, &request).await?;
         Ok(())
     }
 
     /// `views.open`: a modal, within 3 s of the click that gave `trigger_id`.
     pub async fn open_view(&self, trigger_id: &str, view: &Value) -> Result<()> {
         let request = json!({"trigger_id": trigger_id, "view": view});
-        let _: Value = self.post("views.open", &request).await?;
+        let _: Value = self.post("views.open", "", &request).await?;
         Ok(())
     }
 
@@ -319,14 +206,14 @@ impl Client {
         if let Some(hash) = hash {
             request["hash"] = json!(hash);
         }
-        let _: Value = self.post("views.update", &request).await?;
+        let _: Value = self.post("views.update", "", &request).await?;
         Ok(())
     }
 
     /// `views.publish`: what a person sees under the app's *Home*.
     pub async fn publish_view(&self, user: &str, view: &Value) -> Result<()> {
         let request = json!({"user_id": user, "view": view});
-        let _: Value = self.post("views.publish", &request).await?;
+        let _: Value = self.post("views.publish", "", &request).await?;
         Ok(())
     }
 
@@ -361,6 +248,32 @@ impl Client {
         }
     }
 
+    /// `conversations.info`, by a channel's id.
+    pub async fn channel(&self, channel: &str) -> Result<Channel> {
+        let found: ChannelInfo = self
+            .get("conversations.info", channel, &[("channel", channel)])
+            .await?;
+        Ok(found.channel)
+    }
+
+    /// The scopes that the token was granted, from a header that the library does not show; `None` where the server
+    /// sends none.
+    pub async fn scopes(&self) -> anyhow::Result<Option<Vec<String>>> {
+        let url = self.api_url.join("auth.test")?;
+        let client = crate::http::client_builder().timeout(TIMEOUT).build()?;
+        let request = client.post(url).bearer_auth(&self.token().token_value.0);
+        let answer = request.send().await?;
+        let granted = answer.headers().get("x-oauth-scopes");
+        let granted = granted.and_then(|granted| granted.to_str().ok());
+        let named = |granted: &str| {
+            granted
+                .split(',')
+                .map(|one| one.trim().to_owned())
+                .collect()
+        };
+        Ok(granted.map(named))
+    }
+
     /// Checks that the channel is there and that the app may read its own messages in it.
     pub async fn can_read(&self, channel: &str) -> Result<()> {
         let now = format!("{}.000000", chrono::Utc::now().timestamp());
@@ -391,7 +304,7 @@ impl Client {
                 "conversations.replies"
             }
         };
-        self.get(method, &parameters).await
+        self.get(method, channel, &parameters).await
     }
 
     /// Uploads a picture that stays private until a message shows it; gives its file id.
@@ -400,30 +313,28 @@ impl Client {
         let session = self.inner.open_session(&token);
         let request = SlackApiFilesGetUploadUrlExternalRequest::new(name.to_owned(), png.len())
             .with_alt_txt(alt.to_owned());
-        let place = self
-            .answered("files.getUploadURLExternal", || {
-                session.get_upload_url_external(&request)
-            })
-            .await?;
+        let place = || session.get_upload_url_external(&request);
+        let place = self.answered("files.getUploadURLExternal", "", place);
+        let place = place.await?;
         let bytes = SlackApiFilesUploadViaUrlRequest::new(
             place.upload_url,
             png,
             "application/octet-stream".to_owned(),
         );
-        self.answered("files.upload", || session.files_upload_via_url(&bytes))
-            .await?;
+        let upload = || session.files_upload_via_url(&bytes);
+        self.answered("files.upload", "", upload).await?;
         let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(alt.to_owned());
         let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file]);
-        self.answered("files.completeUploadExternal", || {
-            session.files_complete_upload_external(&request)
-        })
-        .await?;
+        let complete = || session.files_complete_upload_external(&request);
+        self.answered("files.completeUploadExternal", "", complete)
+            .await?;
         Ok(place.file_id.to_string())
     }
 
     pub(super) async fn get<T: DeserializeOwned + Send>(
         &self,
         method: &'static str,
+        channel: &str,
         parameters: &[(&'static str, &str)],
     ) -> Result<T> {
         let parameters: Vec<_> = parameters
@@ -433,33 +344,79 @@ impl Client {
         let token = self.token();
         let session = self.inner.open_session(&token);
         let api = &session.http_session_api;
-        self.answered(method, || api.http_get(method, &parameters, None))
-            .await
+        let call = || api.http_get(method, &parameters, None);
+        self.answered(method, channel, call).await
     }
 
     pub(super) async fn post<T: DeserializeOwned + Send>(
         &self,
         method: &'static str,
+        channel: &str,
         request: &Value,
     ) -> Result<T> {
         let token = self.token();
         let session = self.inner.open_session(&token);
         let api = &session.http_session_api;
-        self.answered(method, || api.http_post(method, request, None))
-            .await
+        let call = || api.http_post(method, request, None);
+        self.answered(method, channel, call).await
     }
 
-    /// Calls, and calls again where Slack asks for a short wait.
-    async fn answered<T, F>(&self, method: &'static str, call: impl Fn() -> F) -> Result<T>
+    /// Calls when it is the call's turn, and again where Slack asks for a short wait.
+    async fn answered<T, F>(
+        &self,
+        method: &'static str,
+        channel: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T>
     where
         F: Future<Output = std::result::Result<T, SlackClientError>>,
     {
-        let result = patiently(method, call).await;
-        if matches!(&result, Err(Error::Refused { code, .. }) if code == "token_expired") {
-            self.access.has_expired.store(true, Ordering::Relaxed);
+        let mut tries = 0;
+        loop {
+            let turn = self.pacer.turn(method, channel).await;
+            turn.map_err(|retry_after| Error::RateLimited {
+                method,
+                retry_after,
+            })?;
+            let result = in_time(method, call()).await;
+            if result
+                .as_ref()
+                .is_err_and(|error| error.code() == Some("token_expired"))
+            {
+                self.access.has_expired.store(true, Ordering::Relaxed);
+            }
+            if let Err(Error::RateLimited { retry_after, .. }) = &result {
+                self.pacer.told(method, channel, *retry_after);
+                tries += 1;
+                if tries <= WAITS && *retry_after <= WAIT_MAX {
+                    continue;
+                }
+            }
+            return result;
         }
-        result
     }
+}
+
+/// A channel as `conversations.info` has it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Channel {
+    /// Without `#`.
+    #[serde(default)]
+    pub name: String,
+    /// Whether nothing can be posted any more.
+    #[serde(default)]
+    pub is_archived: bool,
+    /// Whether only its members see it.
+    #[serde(default)]
+    pub is_private: bool,
+    /// Whether the app is in it.
+    #[serde(default)]
+    pub is_member: bool,
+}
+
+#[derive(Deserialize)]
+struct ChannelInfo {
+    channel: Channel,
 }
 
 #[derive(Deserialize)]
@@ -489,21 +446,6 @@ fn to_request(message: &Message, channel: &str) -> Value {
     request
 }
 
-async fn patiently<T, F>(method: &'static str, call: impl Fn() -> F) -> Result<T>
-where
-    F: Future<Output = std::result::Result<T, SlackClientError>>,
-{
-    for _ in 0..WAITS {
-        match in_time(method, call()).await {
-            Err(Error::RateLimited { retry_after, .. }) if retry_after <= WAIT_MAX => {
-                tokio::time::sleep(retry_after).await;
-            }
-            result => return result,
-        }
-    }
-    in_time(method, call()).await
-}
-
 async fn in_time<T>(
     method: &'static str,
     call: impl Future<Output = std::result::Result<T, SlackClientError>>,
@@ -521,6 +463,7 @@ async fn in_time<T>(
         }
         SlackClientError::ApiError(error) => Error::Refused {
             method,
+            needed: needed(error.http_response_body.as_deref()),
             code: error.code,
         },
         SlackClientError::RateLimitError(error) => limited(error.retry_after),
@@ -536,6 +479,14 @@ async fn in_time<T>(
         }
         _ => unknown("an answer that is not Slack's".to_owned()),
     })
+}
+
+/// The scopes that a refusal names, where they are nothing but names of scopes.
+fn needed(body: Option<&str>) -> Option<String> {
+    let body: Value = serde_json::from_str(body?).ok()?;
+    let named = body["needed"].as_str()?;
+    let is_name = |c: char| c.is_ascii_lowercase() || ".:_,".contains(c);
+    (!named.is_empty() && named.len() < 200 && named.chars().all(is_name)).then(|| named.to_owned())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ fn refused(code: &str) -> Error {
     Error::Refused {
         method: "chat.update",
         code: code.to_owned(),
+        needed: None,
     }
 }
 
@@ -43,6 +44,41 @@ async fn a_long_wait_is_told_and_certainly_nothing_happened() {
     );
     assert!(!error.may_have_happened() && error.is_transient());
     assert_eq!(slack.calls_of("auth.test").len(), 1);
+}
+
+#[tokio::test]
+async fn a_long_wait_holds_for_later_calls_of_the_method_without_asking_again() {
+    let slack = ScriptedSlack::start_with(|method, _, _| match method {
+        "auth.test" => Answer::Wait(60),
+        _ => Answer::Usual,
+    });
+    let slack = slack.await;
+    let client = client(&slack);
+    for _ in 0..3 {
+        let identity = client.identity().await;
+        assert!(matches!(identity, Err(Error::RateLimited { .. })));
+    }
+    assert_eq!(slack.calls_of("auth.test").len(), 1);
+    client.open_view("t", &json!({})).await.unwrap();
+}
+
+#[test]
+fn a_missing_scope_is_named_where_it_is_nothing_but_a_name() {
+    let named = |body: Value| needed(Some(&body.to_string()));
+    let needed_is = |value: Value| named(json!({"ok": false, "needed": value}));
+    assert_eq!(
+        needed_is(json!("chat:write,im:write")).as_deref(),
+        Some("chat:write,im:write")
+    );
+    for other in [
+        json!(""),
+        json!("<!channel>"),
+        json!(7),
+        json!("a".repeat(300)),
+    ] {
+        assert_eq!(needed_is(other), None);
+    }
+    assert_eq!((needed(None), needed(Some("no JSON"))), (None, None));
 }
 
 #[tokio::test]

@@ -152,10 +152,7 @@ impl OAuth {
 fn granted(answer: Value) -> Result<Grant, Error> {
     if answer["ok"] != true {
         return Err(match answer["error"].as_str() {
-            Some(code) => Error::Refused {
-                method: METHOD,
-                code: code.to_owned(),
-            },
+            Some(code) => Error::refused(METHOD, code),
             None => unknown("an answer that is not Slack's".to_owned()),
         });
     }

@@ -59,7 +59,7 @@ impl Client {
         if let Some(known) = self.people().known(id) {
             return Ok(known);
         }
-        let answer: Answer = self.get("users.info", &[("user", id)]).await?;
+        let answer: Answer = self.get("users.info", "", &[("user", id)]).await?;
         let person = Person::from(answer.user);
         self.people().learn(id, &person);
         Ok(person)

@@ -21,10 +21,7 @@ impl Client {
         };
         let url = response_url.parse::<Url>().ok();
         let Some(url) = url.filter(|url| is_slacks(url, &self.api_url)) else {
-            return Err(Error::Refused {
-                method: METHOD,
-                code: "not_slacks_address".to_owned(),
-            });
+            return Err(Error::refused(METHOD, "not_slacks_address"));
         };
         let request = self.http.post(url).json(body);
         // The address lets whoever knows it answer, so it stays out of the error.

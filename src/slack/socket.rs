@@ -77,7 +77,7 @@ impl Client {
     /// # Errors
     /// Slack's refusal of the token, or that no connection came about.
     pub async fn open_socket(&self) -> Result<Socket, Error> {
-        let opened: Opened = self.post(OPEN_SOCKET, &json!({})).await?;
+        let opened: Opened = self.post(OPEN_SOCKET, "", &json!({})).await?;
         let connected = tokio::time::timeout(OPEN_WITHIN, connect(opened.url));
         // An address holds a ticket, so no error names it.
         let problem = match connected.await {

@@ -13,6 +13,8 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 use sqlx::{Any, AnyPool, Transaction};
 
+use crate::clock::Clock;
+
 pub use labels::{TraceLabels, all_labels, labelled_traces, newest_payloads, seen_labels};
 pub use sessions::{labelled_sessions, with_session};
 
@@ -40,6 +42,7 @@ const BUSY_MAX: Duration = Duration::from_secs(20);
 pub struct Db {
     pool: AnyPool,
     embedded: bool,
+    clock: Clock,
 }
 
 impl Db {
@@ -92,7 +95,12 @@ impl Db {
             .connect(&prepared(url)?)
             .await
             .with_context(|| format!("cannot open the database {}", without_password(url)))?;
-        Ok(Self { pool, embedded })
+        let clock = Clock::default();
+        Ok(Self {
+            pool,
+            embedded,
+            clock,
+        })
     }
 
     /// Connects to look only: makes no database, applies no migration, and opens an embedded one read-only.
@@ -110,7 +118,23 @@ impl Db {
             .await
             .with_context(|| format!("cannot open the database {}", without_password(url)))?;
         let embedded = path.is_some();
-        Ok(Self { pool, embedded })
+        let clock = Clock::default();
+        Ok(Self {
+            pool,
+            embedded,
+            clock,
+        })
+    }
+
+    /// The same by this clock.
+    pub fn by(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The time for rows that are compared with it later: milliseconds since 1970 UTC.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now().timestamp_millis()
     }
 
     /// For single statements.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::front::{Front, command, command_with, pressed, send, stamp};
-use crate::support::signed::{interaction_body, now};
-use crate::support::stage::{Running, Stage, count, eventually, recorded};
+use crate::support::signed::{click, interaction_body, now};
+use crate::support::stage::{Running, Stage, button, count, eventually, recorded};
 
 on_both_databases!(
     what_is_typed_is_answered_with_what_works,

@@ -10,6 +10,7 @@ mod commands;
 mod crash;
 mod decisions;
 mod deleted;
+mod delivery;
 mod elsewhere;
 mod explain;
 mod flow;

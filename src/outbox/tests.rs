@@ -1,7 +1,12 @@
+use std::time::Duration;
+
+use super::post::{Undelivered, claim, in_time};
 use super::*;
+use crate::app::App;
 use crate::config::{Config, Environment};
 use crate::slack::scripted::{Answer, ScriptedSlack};
-use crate::slack::section;
+use crate::slack::{Message, section};
+use crate::workspace::{SlackConnection, Workspace};
 
 /// The service on an embedded database, with one workspace whose cards go into `channel`.
 pub(crate) async fn app(slack: &ScriptedSlack, folder: &tempfile::TempDir, channel: &str) -> App {
@@ -15,6 +20,17 @@ pub(crate) async fn app_with(
     channel: &str,
     llm_url: Option<&str>,
 ) -> App {
+    let config = config(&slack.url, folder, channel, llm_url);
+    crate::app::build(config).await.unwrap().app
+}
+
+/// Of a service with its Slack at this address.
+pub(crate) fn config(
+    slack_url: &str,
+    folder: &tempfile::TempDir,
+    channel: &str,
+    llm_url: Option<&str>,
+) -> Config {
     let llm = llm_url.map(|url| {
         [
             ("ANTHROPIC_API_KEY", "k".to_owned()),
@@ -28,7 +44,7 @@ pub(crate) async fn app_with(
             format!("sqlite://{}/test.db", folder.path().display()),
         ),
         ("IOFOLD_LISTEN", "127.0.0.1:0".to_owned()),
-        ("SLACK_API_URL", format!("{}/api/", slack.url)),
+        ("SLACK_API_URL", format!("{slack_url}/api/")),
         ("SLACK_BOT_TOKEN", "xoxb-1".to_owned()),
         ("SLACK_SIGNING_SECRET", "secret".to_owned()),
         ("SLACK_CHANNEL", channel.to_owned()),
@@ -48,7 +64,7 @@ pub(crate) async fn app_with(
     // `cargo test` builds the program too, one folder above its tests.
     let tests = std::env::current_exe().unwrap();
     config.worker = tests.ancestors().nth(2).unwrap().join("iofold");
-    crate::app::build(config).await.unwrap().app
+    config
 }
 
 /// A service with a Slack that follows a script.
@@ -95,16 +111,25 @@ impl Scene {
         .await
     }
 
-    async fn stale(&self) -> Vec<Stale> {
-        let id = &self.workspace().id;
-        stale(&self.app.db, id, Kind::Card).await.unwrap()
+    /// How many messages show something old.
+    async fn stale(&self) -> i64 {
+        let count =
+            "select count(*) as stale from posts where wanted > shown and gone_at_ms is null";
+        let row = sqlx::query(count).fetch_one(self.app.db.pool()).await;
+        row.unwrap().get("stale")
     }
 
+    /// A second later than the last time.
     async fn refresh_all(&self, message: &Message) -> anyhow::Result<()> {
-        let (workspace, slack) = (self.workspace(), self.connection());
-        for stale in self.stale().await {
+        self.run("update posts set updated_at_ms = 0").await;
+        self.refresh_due(message).await
+    }
+
+    async fn refresh_due(&self, message: &Message) -> anyhow::Result<()> {
+        let (app, workspace, slack) = (&self.app, self.workspace(), self.connection());
+        while let Some(stale) = next_stale(app, &workspace.id, Kind::Card).await? {
             let message = message.clone();
-            refresh(&self.app, workspace, slack, Kind::Card, &stale, message).await?;
+            refresh(app, workspace, slack, Kind::Card, &stale, message).await?;
         }
         Ok(())
     }
@@ -191,14 +216,14 @@ async fn a_message_whose_picture_is_refused_is_posted_without_and_stays_stale_fo
         [true, false]
     );
     for _ in 0..2 {
-        assert_eq!(scene.stale().await.len(), 1);
+        assert_eq!(scene.stale().await, 1);
         scene.refresh_all(&picture()).await.unwrap();
     }
     scene
         .run("update posts set posted_at_ms = posted_at_ms - 600000")
         .await;
     scene.refresh_all(&picture()).await.unwrap();
-    assert!(scene.stale().await.is_empty());
+    assert_eq!(scene.stale().await, 0);
     assert!(scene.connection().health.trouble().is_none());
 }
 
@@ -215,8 +240,6 @@ async fn a_message_that_is_refused_without_its_picture_too_is_given_up() {
 async fn a_message_that_cannot_be_updated_does_not_hold_up_the_others() {
     for code in [
         "message_not_found",
-        "is_archived",
-        "channel_not_found",
         "cant_update_message",
         "edit_window_closed",
         "msg_too_long",
@@ -232,14 +255,35 @@ async fn a_message_that_cannot_be_updated_does_not_hold_up_the_others() {
         }
         scene.refresh_all(&text("new")).await.unwrap();
         assert_eq!(scene.slack.calls_of("chat.update").len(), 2, "{code}");
-        assert!(scene.stale().await.is_empty(), "{code}");
+        assert_eq!(scene.stale().await, 0, "{code}");
         assert!(!scene.connection().health.is_resting(), "{code}");
     }
 }
 
 #[tokio::test]
-async fn an_update_that_fails_with_the_connection_is_tried_again() {
-    for code in ["token_revoked", "missing_scope", "service_unavailable"] {
+async fn a_message_in_a_channel_that_was_left_for_another_does_not_hold_up_the_others() {
+    for code in ["is_archived", "channel_not_found", "not_in_channel"] {
+        let script = move |method: &str, _: &Value, _: usize| match method {
+            "chat.update" => Answer::Refusal(code),
+            _ => Answer::Usual,
+        };
+        let scene = Scene::of("C2", script).await;
+        scene.post("t1", text("old")).await.unwrap();
+        scene.touch("t1").await;
+        scene.refresh_all(&text("new")).await.unwrap();
+        assert_eq!(scene.stale().await, 0, "{code}");
+        assert!(!scene.connection().health.is_resting(), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_fails_with_the_connection_or_its_channel_is_tried_again() {
+    for code in [
+        "token_revoked",
+        "missing_scope",
+        "service_unavailable",
+        "is_archived",
+    ] {
         let script = move |method: &str, _: &Value, _: usize| match method {
             "chat.update" => Answer::Refusal(code),
             _ => Answer::Usual,
@@ -248,7 +292,7 @@ async fn an_update_that_fails_with_the_connection_is_tried_again() {
         scene.post("t1", text("old")).await.unwrap();
         scene.touch("t1").await;
         scene.refresh_all(&text("new")).await.unwrap_err();
-        assert_eq!(scene.stale().await.len(), 1, "{code}");
+        assert_eq!(scene.stale().await, 1, "{code}");
         assert!(scene.connection().health.is_resting(), "{code}");
     }
 }
@@ -256,7 +300,7 @@ async fn an_update_that_fails_with_the_connection_is_tried_again() {
 #[tokio::test]
 async fn a_wanted_message_stays_wanted_after_a_claim_that_certainly_posted_nothing() {
     let script = |_: &str, _: &Value, before: usize| match before {
-        0 => Answer::Wait(60),
+        0 => Answer::Refusal("invalid_auth"),
         _ => Answer::Usual,
     };
     let scene = Scene::of("C1", script).await;
@@ -363,4 +407,151 @@ async fn a_claimed_message_is_not_posted_by_another() {
     let posted = [first.unwrap(), second.unwrap(), third.unwrap()];
     assert!(posted.iter().any(Option::is_some));
     assert_eq!(scene.slack.posted().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_is_gone_is_neither_updated_nor_posted_again_until_somebody_asks() {
+    let gone = |method: &str, _: &Value, _: usize| match method {
+        "chat.update" => Answer::Refusal("message_not_found"),
+        _ => Answer::Usual,
+    };
+    for noticed_by_event in [false, true] {
+        let scene = Scene::of("C1", gone).await;
+        let (db, id) = (&scene.app.db, &scene.workspace().id);
+        let place = scene.post("t1", text("a card")).await.unwrap().unwrap();
+        if noticed_by_event {
+            let elsewhere = Posted {
+                channel: "C2".to_owned(),
+                ts: place.ts.clone(),
+            };
+            assert!(!note_deleted(db, id, &elsewhere).await.unwrap());
+            assert!(note_deleted(db, id, &place).await.unwrap());
+            assert!(!note_deleted(db, id, &place).await.unwrap(), "once");
+        }
+        for _ in 0..2 {
+            scene.touch("t1").await;
+            scene.refresh_all(&text("new")).await.unwrap();
+            assert_eq!(scene.post("t1", text("a card")).await.unwrap(), None);
+        }
+        let tried = scene.slack.calls_of("chat.update").len();
+        assert_eq!(tried, usize::from(!noticed_by_event));
+        assert_eq!(scene.slack.posted().len(), 1);
+        assert_eq!(scene.stale().await, 0);
+        assert!(want_again(db.pool(), id, Kind::Card, "t1").await.unwrap());
+        assert!(scene.post("t1", text("a card")).await.unwrap().is_some());
+        assert!(!want_again(db.pool(), id, Kind::Card, "t1").await.unwrap());
+        assert_eq!(scene.slack.posted().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn changes_within_a_second_are_shown_by_one_update_and_the_last_is_shown() {
+    let scene = Scene::of("C1", |_, _, _| Answer::Usual).await;
+    scene.post("t1", text("none")).await.unwrap();
+    scene.touch("t1").await;
+    scene.refresh_due(&text("one")).await.unwrap();
+    for _ in 0..5 {
+        scene.touch("t1").await;
+    }
+    scene
+        .run("update posts set updated_at_ms = updated_at_ms + 60000")
+        .await;
+    scene.refresh_due(&text("two")).await.unwrap();
+    assert_eq!(scene.slack.calls_of("chat.update").len(), 1);
+    assert_eq!(scene.stale().await, 1, "nothing is lost");
+    let all = async || scene.refresh_all(&text("six")).await.unwrap();
+    tokio::join!(all(), all(), all());
+    let updates = scene.slack.calls_of("chat.update");
+    assert_eq!((updates.len(), &updates[1]["text"]), (2, &json!("six")));
+    assert_eq!(scene.stale().await, 0);
+}
+
+#[tokio::test]
+async fn an_update_that_a_crash_cut_off_is_made_again() {
+    let scene = Scene::of("C1", |_, _, _| Answer::Usual).await;
+    scene.post("t1", text("none")).await.unwrap();
+    scene.touch("t1").await;
+    let id = &scene.workspace().id;
+    let cut_off = next_stale(&scene.app, id, Kind::Card).await.unwrap();
+    assert!(cut_off.is_some());
+    assert!(
+        next_stale(&scene.app, id, Kind::Card)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    scene.run("update posts set updated_at_ms = 1").await;
+    scene.refresh_due(&text("one")).await.unwrap();
+    assert_eq!(scene.stale().await, 0);
+}
+
+#[tokio::test]
+async fn the_newest_messages_are_brought_up_to_date_first() {
+    let scene = Scene::of("C1", |_, _, _| Answer::Usual).await;
+    for subject in ["t1", "t2", "t3"] {
+        scene.post(subject, text("old")).await.unwrap();
+        scene
+            .run("update posts set posted_at_ms = posted_at_ms - 1000")
+            .await;
+        scene.touch(subject).await;
+    }
+    scene.refresh_all(&text("new")).await.unwrap();
+    let updates = scene.slack.calls_of("chat.update");
+    let subject = |body: &Value| body["metadata"]["event_payload"]["trace_id"].clone();
+    let order: Vec<Value> = updates.iter().map(subject).collect();
+    assert_eq!(order, ["t3", "t2", "t1"]);
+}
+
+#[tokio::test]
+async fn what_needs_a_person_is_told_to_one_who_can_help_once_until_it_works_again() {
+    let archived = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let script = {
+        let archived = archived.clone();
+        move |_: &str, arguments: &Value, _: usize| {
+            let shut = archived.load(std::sync::atomic::Ordering::Relaxed);
+            match arguments["channel"] == "C1" && shut {
+                true => Answer::Refusal("is_archived"),
+                false => Answer::Usual,
+            }
+        }
+    };
+    let scene = Scene::of("C1", script).await;
+    scene
+        .run("insert into annotators values ('default', 'someone', 0), ('default', 'U7', 0)")
+        .await;
+    scene
+        .run(
+            "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
+                                 started_at_ms, first_seen_at_ms, changed_at_ms)
+             values ('default', 't0', '{}', 'h', 'g', 1, 0, 0, 0, 0)",
+        )
+        .await;
+    scene
+        .run(
+            "insert into labels values ('default', 't0', 'U7', 'up', null, 0, 0),
+                                       ('default', 't0', 'someone', 'up', null, 0, 0)",
+        )
+        .await;
+    for _ in 0..3 {
+        scene.post("t1", text("a card")).await.unwrap_err();
+        assert!(scene.connection().health.is_resting());
+    }
+    let told = |scene: &Scene| -> Vec<Value> {
+        let mut told = scene.slack.calls_of("chat.postMessage");
+        told.retain(|body| body["channel"] == "U7");
+        told
+    };
+    let message = told(&scene).remove(0);
+    assert_eq!(told(&scene).len(), 1);
+    let said = message["blocks"][0]["text"]["text"].as_str().unwrap();
+    assert!(
+        said.contains("<#C1>") && said.contains("Unarchive the channel"),
+        "{said}"
+    );
+    archived.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert!(scene.post("t1", text("a card")).await.unwrap().is_some());
+    assert!(scene.connection().health.trouble().is_none());
+    archived.store(true, std::sync::atomic::Ordering::Relaxed);
+    scene.post("t2", text("a card")).await.unwrap_err();
+    assert_eq!(told(&scene).len(), 2, "another time");
 }

@@ -1,0 +1,133 @@
+//! What only a person can mend: told once, to one who can, while the connection rests.
+
+use sqlx::Row;
+
+use super::{Kind, settle};
+use crate::app::App;
+use crate::domain::WorkspaceId;
+use crate::slack::{self, Message, family};
+use crate::store::Db;
+use crate::workspace::{SlackConnection, Workspace};
+
+/// Notes Slack's error at the connection and hands it on.
+pub fn failed(slack: &SlackConnection, error: slack::Error) -> anyhow::Error {
+    match &error {
+        slack::Error::RateLimited { retry_after, .. } => {
+            slack.health.failed(error.to_string(), Some(*retry_after));
+        }
+        error if error.needs_a_person() => slack.health.needs_a_person(error.to_string()),
+        error => slack.health.failed(error.to_string(), None),
+    }
+    error.into()
+}
+
+/// Writes to one person who can help that nothing can be posted, once until it works again.
+///
+/// A direct message from the app needs no scope but that for posting. Where the app as a whole is refused it does not
+/// arrive either: the log, the overview and `iofold doctor` say it.
+pub async fn tell(
+    app: &App,
+    workspace: &Workspace,
+    slack: &SlackConnection,
+    error: &slack::Error,
+) -> sqlx::Result<()> {
+    let Some(code) = error.code().filter(|_| error.needs_a_person()) else {
+        return Ok(());
+    };
+    let (db, id) = (&app.db, &workspace.id);
+    if !is_news(db, id, code).await? {
+        return Ok(());
+    }
+    let Some(person) = who_can_help(db, id).await? else {
+        return Ok(());
+    };
+    let mut message = message(&slack.channel, error);
+    message.metadata = Some(Kind::Trouble.metadata(code));
+    match slack.client.post_message(&person, None, &message).await {
+        Ok(posted) => settle(db, id, Kind::Trouble, code, &posted).await.map(drop),
+        Err(error) => {
+            tracing::warn!(workspace.id = %id, %error, "nobody could be told in Slack");
+            Ok(())
+        }
+    }
+}
+
+fn message(channel: &str, error: &slack::Error) -> Message {
+    let said = format!(
+        "Nothing can be posted in {}. {error}. Nothing is lost: it goes on by itself once that is mended.",
+        slack::channel_name(channel)
+    );
+    family::message(family::Mark::Trouble, "iofold can't post", &[&said], &[])
+}
+
+/// Whether nobody was told of it since it last worked.
+async fn is_news(db: &Db, workspace: &WorkspaceId, code: &str) -> sqlx::Result<bool> {
+    let now = db.now_ms();
+    let inserted = sqlx::query(
+        "insert into posts (workspace_id, kind, subject_id, first_claimed_at_ms, claimed_at_ms)
+         values ($1, 'trouble', $2, $3, $4) on conflict (workspace_id, kind, subject_id) do nothing",
+    )
+    .bind(workspace.as_str())
+    .bind(code)
+    .bind(now)
+    .bind(now)
+    .execute(db.pool())
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// It works: the next trouble is told anew.
+pub(super) async fn forget_troubles(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
+    sqlx::query("delete from posts where workspace_id = $1 and kind = 'trouble'")
+        .bind(workspace.as_str())
+        .execute(db.pool())
+        .await
+        .map(drop)
+}
+
+/// Who last decided about an eval, else who has labelled most: they look after it, as far as rows tell.
+async fn who_can_help(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
+    let rows = sqlx::query(
+        "select person from (
+           select decided_by as person, 1 as rank, decided_at_ms as weight from eval_versions
+           where workspace_id = $1 and decided_by is not null
+           union all
+           select annotator_id, 2, count(*) from labels where workspace_id = $2 group by annotator_id
+         ) as people order by rank, weight desc limit 20",
+    )
+    .bind(workspace.as_str())
+    .bind(workspace.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    let people: Vec<String> = rows
+        .iter()
+        .map(|row| row.try_get("person"))
+        .collect::<sqlx::Result<_>>()?;
+    Ok(people.into_iter().find(|person| slack::is_user(person)))
+}
+
+/// The id of the workspace's channel: as it is set, or as our newest message there tells where its name is set.
+pub async fn channel_of(
+    db: &Db,
+    workspace: &WorkspaceId,
+    slack: &SlackConnection,
+) -> sqlx::Result<Option<String>> {
+    match slack::is_channel(&slack.channel) {
+        true => Ok(Some(slack.channel.clone())),
+        false => last_channel(db, workspace).await,
+    }
+}
+
+/// The id of the channel in which the newest of the workspace's messages stands.
+pub async fn last_channel(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query(
+        "select channel_id from posts
+         where workspace_id = $1 and channel_id is not null and posted_at_ms is not null
+           and kind <> 'trouble'
+         order by posted_at_ms desc limit 1",
+    )
+    .bind(workspace.as_str())
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(|row| row.try_get("channel_id")).transpose()
+}
