@@ -38,6 +38,9 @@ async fn eventually<T>(look: impl AsyncFn() -> Option<T>) -> T {
     found.expect("it comes within a minute")
 }
 
+/// An event's id, and the number and reason of its retry.
+type Retry = (Value, Option<String>);
+
 /// A playground that runs, and an app behind it that notes what Slack sends.
 struct Running {
     address: SocketAddr,
@@ -50,8 +53,7 @@ struct Running {
     answer_kind: Arc<Mutex<&'static str>>,
     commands: Arc<Mutex<Vec<Value>>>,
     events: Arc<Mutex<Vec<Value>>>,
-    /// Each event's id, with the number and reason of the retry.
-    retries: Arc<Mutex<Vec<(Value, Option<String>)>>>,
+    retries: Arc<Mutex<Vec<Retry>>>,
     /// How events are answered, and whether they may be sent again then.
     event_status: Arc<Mutex<(u16, bool)>>,
 }
