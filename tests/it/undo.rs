@@ -169,7 +169,7 @@ fn presses() -> impl Strategy<Value = Vec<(usize, u64, Press)>> {
             let timed = timed.map(|(at, (who, press))| (who, at, press));
             timed
                 .flat_map(|one: (usize, u64, Press)| {
-                    let times = if one.1 % 4 == 0 { 2 } else { 1 };
+                    let times = if one.1.is_multiple_of(4) { 2 } else { 1 };
                     std::iter::repeat_n(one, times)
                 })
                 .collect::<Vec<_>>()
