@@ -31,7 +31,7 @@ pub async fn place<'a>(
         }
     }
     if let [(workspace, ..)] = of_team.as_slice() {
-        return Ok(Place::Of(*workspace));
+        return Ok(Place::Of(workspace));
     }
     let here = of_team
         .iter()
