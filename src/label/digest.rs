@@ -130,19 +130,23 @@ pub async fn tell(app: &App, workspace: &Workspace, slack: &SlackConnection) -> 
     Ok(())
 }
 
-/// Writes down that Slack is within reach.
+/// Writes down that Slack is within reach, as it says itself: posting may have had nothing to do.
 pub async fn reached(
     app: &App,
-    workspace: &WorkspaceId,
-    reached_ms: Option<i64>,
-) -> sqlx::Result<()> {
-    let now = app.db.now_ms();
+    workspace: &Workspace,
+    slack: &SlackConnection,
+) -> anyhow::Result<()> {
+    let (db, id, now) = (&app.db, &workspace.id, app.db.now_ms());
+    let reached_ms = store::reached(db, id).await?;
     let since = |at: i64| now - at;
     let is_catching_up = since(app.started_at_ms) < CATCHING_UP_MS
         && reached_ms.is_some_and(|at| since(at) >= AWAY_MS);
-    if !is_catching_up && reached_ms.is_none_or(|at| since(at) >= REACHED_FOR_MS) {
-        store::set_reached(app.db.pool(), workspace, reached_ms, now).await?;
+    if is_catching_up || reached_ms.is_some_and(|at| since(at) < REACHED_FOR_MS) {
+        return Ok(());
     }
+    let answered = slack.client.identity().await;
+    answered.map_err(|error| outbox::failed(slack, error))?;
+    store::set_reached(db.pool(), id, reached_ms, now).await?;
     Ok(())
 }
 

@@ -60,7 +60,7 @@ async fn post_sampled(
         }
         post_card(app, workspace, slack, &trace).await?;
     }
-    Ok(digest::reached(app, id, store::reached(db, id).await?).await?)
+    digest::reached(app, workspace, slack).await
 }
 
 /// Decides about the settled traces whether people are asked, and keeps the probability, which says of

@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::on_both_databases;
 use crate::support::Database;
-use crate::support::signed::{interaction_body, now};
-use crate::support::stage::{Running, Stage, count, eventually, recorded, trace_of};
+use crate::support::signed::{click, form, interaction_body, now};
+use crate::support::stage::{Running, Stage, button, count, eventually, recorded, trace_of};
 
 on_both_databases!(
     a_deleted_card_is_let_be_and_its_labels_stay,
@@ -44,6 +44,16 @@ async fn stage_with_cards(database: Database, cards: usize) -> (Stage, Running, 
     (stage, running, cards)
 }
 
+/// A click on a card's button.
+async fn thumb(stage: &Stage, card: &Value, user: &str, text: &str) {
+    let channel = stage.playground.places().remove(0).channel;
+    let button = button(card, text).expect("a button");
+    let at = format!("{}.000100", now());
+    let payload = form(&click(TEAM_ID, &channel, card, user, button, &at));
+    let url = stage.url("/slack/interactions");
+    assert_eq!(interaction_body(stage, &url, now(), &payload).await.0, 200);
+}
+
 /// Slack tells that somebody deleted a message.
 async fn tell_deleted(stage: &Stage, message: &Value) {
     let channel = stage.playground.places().remove(0).channel;
@@ -60,7 +70,7 @@ async fn tell_deleted(stage: &Stage, message: &Value) {
 async fn a_deleted_card_is_let_be_and_its_labels_stay(database: Database) {
     let (stage, running, cards) = stage_with_cards(database, 2).await;
     for card in &cards {
-        assert!(stage.click(card, "ADA", "👍").await);
+        thumb(&stage, card, "ADA", "👍").await;
     }
     let shown =
         "select count(*) as found from posts where kind = 'card' and shown > 0 and shown = wanted";
@@ -73,7 +83,7 @@ async fn a_deleted_card_is_let_be_and_its_labels_stay(database: Database) {
         trace_of(&cards[0])
     );
     run(&running, touched).await;
-    assert!(stage.click(&cards[1], "BOB", "👎").await);
+    thumb(&stage, &cards[1], "BOB", "👎").await;
     let again =
         "select count(*) as found from posts where kind = 'card' and shown = 2 and wanted = 2";
     until(&running, "the other's update", again, 1).await;
@@ -93,8 +103,8 @@ async fn a_deleted_card_is_let_be_and_its_labels_stay(database: Database) {
 fn a_report(channel: &str) -> String {
     let mut sql = "insert into evals values ('default', 'e', 'cites_source', 0);
         insert into eval_versions (workspace_id, id, eval_id, label_count, source, source_hash, generator,
-                                   candidates_tried, state, created_at_ms)
-        values ('default', 'v', 'e', 1, 'def evaluate(trace): return True', 'h', 'rules', 1, 'deployed', 0);"
+                                   candidates_tried, state, created_at_ms, number)
+        values ('default', 'v', 'e', 1, 'def evaluate(trace): return True, \"a <source> is named\"', 'h', 'rules', 1, 'deployed', 0, 1);"
         .to_owned();
     for kind in ["report", "report_code", "report_misses"] {
         sql += &format!(
@@ -158,14 +168,10 @@ async fn people_who_differ_and_evals_that_are_contradicted_are_told_once_in_the_
 ) {
     let (stage, running, cards) = stage_with_cards(database, 2).await;
     let channel = stage.playground.places().remove(0).channel;
-    let outcome = format!(
-        "insert into outcomes values ('default', 'v', '{}', 'h', 'pass', 'a <source> is named', null, null, 1, 1, 1);",
-        trace_of(&cards[1])
-    );
-    run(&running, a_report(&channel) + &outcome).await;
-    assert!(stage.click(&cards[0], "ADA", "👍").await);
-    assert!(stage.click(&cards[0], "BOB", "👎").await);
-    assert!(stage.click(&cards[1], "ADA", "👎").await);
+    run(&running, a_report(&channel)).await;
+    thumb(&stage, &cards[0], "ADA", "👍").await;
+    thumb(&stage, &cards[0], "BOB", "👎").await;
+    thumb(&stage, &cards[1], "ADA", "👎").await;
     let minutes_pass = "update labels set acted_at_us = acted_at_us - 120000000";
     run(&running, minutes_pass.to_owned()).await;
     let reply = eventually("the conflict", || async {
