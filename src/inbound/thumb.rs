@@ -35,6 +35,7 @@ impl Wish {
             SHOW_ALL => Some(Self::ShowAll),
             label::UNDO_ACTION => Some(Self::Undo),
             label::WHY_ACTION => Some(Self::SayWhy),
+            label::NOT_MINE_ACTION => Some(Self::NotMine),
             label::ASK_AGAIN_ACTION => Some(Self::AskAgain),
             other => by_button(other),
         }
@@ -44,8 +45,6 @@ impl Wish {
         match value {
             "undo" => Some(Self::Undo),
             "skip" => Some(Self::Skip),
-            "not_mine" => Some(Self::NotMine),
-            "all" => Some(Self::ShowAll),
             thumb => Thumb::parse(thumb).map(Self::Give),
         }
     }
@@ -205,8 +204,9 @@ mod tests {
             ("card_menu", "up", Some(Wish::Give(Thumb::Up))),
             ("card_menu", "undo", Some(Wish::Undo)),
             ("card_menu", "skip", Some(Wish::Skip)),
-            ("card_menu", "not_mine", Some(Wish::NotMine)),
-            ("card_menu", "all", Some(Wish::ShowAll)),
+            ("label_not_mine", "t", Some(Wish::NotMine)),
+            ("show_all", "t", Some(Wish::ShowAll)),
+            ("card_menu", "all", None),
             ("deploy", "up", None),
         ] {
             let action = json!({"action_id": action_id, "selected_option": {"value": value}});

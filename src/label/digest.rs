@@ -66,20 +66,18 @@ impl Digest {
 }
 
 /// Puts cards that wait into a digest, where Slack was away for long and more wait than come well at once: `undrawn` traces
-/// waited before the draw, and there is room for `left` cards.
+/// waited before the draw, and there is room for `left` cards of those that may come `an_hour`.
 pub async fn digest(
     app: &App,
     workspace: &WorkspaceId,
     reached_ms: Option<i64>,
-    (undrawn, left): (i64, i64),
+    (undrawn, left, an_hour): (i64, i64, i64),
 ) -> anyhow::Result<()> {
     let now = app.db.now_ms();
     let Some(since_ms) = reached_ms.filter(|at| now - at >= AWAY_MS) else {
         return Ok(());
     };
-    let here = (i64::from(app.settings.cards_per_hour) / AT_ONCE)
-        .max(1)
-        .min(left);
+    let here = (an_hour / AT_ONCE).max(1).min(left);
     let waiting = store::without_card(&app.db, workspace, false, i64::MAX).await?;
     let rest = waiting.get(here as usize..).unwrap_or_default();
     if rest.is_empty() {

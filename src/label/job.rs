@@ -52,7 +52,7 @@ async fn post_sampled(
     let settled = app.settled_before_ms();
     let undrawn = store::count_undecided(db, id, Stratum::Live, settled).await? + cards.wanted;
     draw_sample(app, id, pace, left - cards.wanted).await?;
-    digest::digest(app, id, reached, (undrawn, left)).await?;
+    digest::digest(app, id, reached, (undrawn, left, pace.cards_per_hour)).await?;
     digest::tell(app, workspace, slack).await?;
     for trace in store::without_card(&app.db, &workspace.id, false, left).await? {
         if app.is_stopping() {

@@ -36,6 +36,6 @@ pub use skips::{ask_again, not_my_area, skip, unlabelled_for};
 pub use store::{ask_by_hand, ask_for, cards_this_hour};
 pub use swipe::{Ahead, CALLBACK as SWIPE_CALLBACK, Press, open as open_swipe, press, submit};
 pub use votes::{
-    ASK_AGAIN_ACTION, UNDO_ACTION, WHY_ACTION, asked_again, left_out, nothing_to_explain, skipped,
-    taken_back, tell_votes,
+    ASK_AGAIN_ACTION, NOT_MINE_ACTION, UNDO_ACTION, WHY_ACTION, asked_again, left_out,
+    nothing_to_explain, skipped, taken_back, tell_votes,
 };

@@ -26,6 +26,8 @@ const NAME_MAX: usize = 80;
 pub const UNDO_ACTION: &str = "label_undo";
 /// That of the one that opens the reason modal.
 pub const WHY_ACTION: &str = "label_reason";
+/// That of the one that leaves out all traces of the trace's name.
+pub const NOT_MINE_ACTION: &str = "label_not_mine";
 /// That of the one that has a person asked again about what they left out.
 pub const ASK_AGAIN_ACTION: &str = "label_ask_again";
 
@@ -138,11 +140,13 @@ pub fn nothing_to_explain() -> Message {
     )
 }
 
-/// What is said after *Skip*, with a way back.
+/// What is said after *Skip*, with a way on and a way back.
 pub fn skipped(trace: &TraceId) -> Message {
+    let label = "Leave out all traces of this name";
+    let not_mine = button(NOT_MINE_ACTION, "Not my area", label, trace.as_str());
     whispered(
         "Skipped: you won't be shown this one again.",
-        &[ask_again(trace)],
+        &[not_mine, ask_again(trace)],
     )
 }
 

@@ -85,16 +85,21 @@ pub(super) async fn forget_troubles(db: &Db, workspace: &WorkspaceId) -> sqlx::R
         .map(drop)
 }
 
-/// Who last decided about an eval, else who has labelled most: they look after it, as far as rows tell.
+/// Who installed the app, else who last decided about an eval, else who has labelled most: they look after it, as far
+/// as rows tell.
 async fn who_can_help(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<String>> {
     let rows = sqlx::query(
         "select person from (
-           select decided_by as person, 1 as rank, decided_at_ms as weight from eval_versions
-           where workspace_id = $1 and decided_by is not null
+           select installed_by as person, 0 as rank, updated_at_ms as weight from slack_installations
+           where workspace_id = $1
            union all
-           select annotator_id, 2, count(*) from labels where workspace_id = $2 group by annotator_id
+           select decided_by as person, 1 as rank, decided_at_ms as weight from eval_versions
+           where workspace_id = $2 and decided_by is not null
+           union all
+           select annotator_id, 2, count(*) from labels where workspace_id = $3 group by annotator_id
          ) as people order by rank, weight desc limit 20",
     )
+    .bind(workspace.as_str())
     .bind(workspace.as_str())
     .bind(workspace.as_str())
     .fetch_all(db.pool())

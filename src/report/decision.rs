@@ -81,8 +81,7 @@ async fn settle(
     }
     transaction.commit().await?;
     tracing::info!(eval_version.id = %version, state = state.as_str(), "a version was decided about");
-    app.jobs.push(id, Work::RefreshPosts).await;
-    app.jobs.push(id, Work::ScoreTraces).await;
+    app.hint(id, &[Work::RefreshPosts, Work::ScoreTraces]);
     Ok(())
 }
 
@@ -102,7 +101,7 @@ async fn want_refinement(
     outbox::want(&mut *transaction, id, Kind::Refine, &subject).await?;
     refinements::want(&mut *transaction, id, version, labelled, None).await?;
     transaction.commit().await?;
-    app.jobs.push(id, Work::PostReports).await;
+    app.hint(id, &[Work::PostReports]);
     Ok(())
 }
 

@@ -341,7 +341,9 @@ pub async fn post_again(
         store::forget_thread(&mut *transaction, id, version).await?;
     }
     transaction.commit().await?;
-    app.jobs.push(id, Work::PostReports).await;
+    if was_deleted {
+        app.hint(id, &[Work::PostReports]);
+    }
     Ok(was_deleted)
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -206,13 +208,19 @@ async fn a_report_whose_picture_slack_still_looks_at_goes_out_and_shows_it_later
         "iofold_report_misses",
     ];
     assert_eq!(slack.posted(), expected);
-    for _ in 0..3 {
-        refresh_reports(&app, workspace).await.unwrap();
-    }
-    let updates = slack.calls_of("chat.update");
     let shows = |update: &serde_json::Value| update.to_string().contains("slack_file");
-    let shows: Vec<bool> = updates.iter().map(shows).collect();
-    assert_eq!(shows, [true, false, true]);
+    let mut updates = Vec::new();
+    // One message is updated once a second.
+    for _ in 0..300 {
+        refresh_reports(&app, workspace).await.unwrap();
+        updates = slack.calls_of("chat.update");
+        if updates.last().is_some_and(shows) && updates.len() > 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let shown: Vec<bool> = updates.iter().map(shows).collect();
+    assert_eq!(shown, [true, false, true]);
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ pub async fn newest(
     db: &Db,
     workspace: &WorkspaceId,
     eval: Option<&str>,
-) -> anyhow::Result<Option<(Message, Option<String>)>> {
+) -> anyhow::Result<Option<(VersionId, Message, Option<String>)>> {
     let row = sqlx::query(
         "select reports.version_id from reports
          join eval_versions on eval_versions.workspace_id = reports.workspace_id
@@ -145,5 +145,6 @@ pub async fn newest(
         picture: None,
     });
     message.blocks.retain(|block| block["type"] != "actions");
-    Ok(Some((message, link(db, workspace, &id).await?)))
+    let link = link(db, workspace, &id).await?;
+    Ok(Some((id, message, link)))
 }

@@ -10,7 +10,7 @@ use iofold::playground::slack::TEAM_ID;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row;
 
 use crate::on_both_databases;
@@ -352,18 +352,14 @@ async fn what_a_person_skips_comes_to_them_no_more_unless_they_ask(database: Dat
             .await
     );
     assert_eq!(left(you.clone()).await, 2);
-    choose(&stage, &cards[0], &you, "not_mine", 9).await;
+    let not_mine = |at: &str| {
+        let button = json!({"action_id": "label_not_mine", "value": trace_of(&cards[0])});
+        signed::click(TEAM_ID, &stage.channel(), &said, &you, &button, at)
+    };
+    send(&stage, &not_mine("9.0")).await;
     // By the stand-in's clock it was asked for again later than that.
     assert_eq!(left(you.clone()).await, 2);
-    let later = signed::choice(
-        TEAM_ID,
-        &stage.channel(),
-        &cards[0],
-        &you,
-        "not_mine",
-        "9000000000.0",
-    );
-    send(&stage, &later).await;
+    send(&stage, &not_mine("9000000000.0")).await;
     assert_eq!(left(you).await, 0, "all have one name");
     running.stop().await;
 }

@@ -255,10 +255,15 @@ pub async fn generate(
 }
 
 async fn report(app: &App, workspace: &Workspace, name: Option<&str>) -> anyhow::Result<Message> {
-    if let Some((mut message, link)) = report::newest(&app.db, &workspace.id, name).await? {
-        let link =
-            link.map(|link| context(&linked(&link, "Open the report, with its code and buttons")));
-        message.blocks.extend(link);
+    if let Some((version, mut message, link)) = report::newest(&app.db, &workspace.id, name).await?
+    {
+        let where_it_is = match report::post_again(app, workspace, &version).await? {
+            true => Some("It was deleted from the channel, and is posted there again.".to_owned()),
+            false => link.map(|link| linked(&link, "Open the report, with its code and buttons")),
+        };
+        message
+            .blocks
+            .extend(where_it_is.map(|text| context(&text)));
         return Ok(message);
     }
     let evals = report::summaries(&app.db, &workspace.id, EVALS_LISTED).await?;

@@ -35,12 +35,14 @@ pub const THUMB_ACTIONS: [(&str, Thumb); 3] = [
 pub const SHOW_ALL: &str = "show_all";
 /// The `action_id` of the overflow menu.
 pub const CARD_MENU: &str = "card_menu";
-/// What the overflow menu offers beside the buttons: Slack takes five options.
-const MENU: [(&str, &str); 4] = [
-    ("skip", "Skip"),
-    ("not_mine", "Not my area"),
+/// What the overflow menu offers: the buttons in words for keyboards and screen readers, and what is rarer. Slack takes
+/// five options.
+const MENU: [(&str, &str); 5] = [
+    ("up", "Good answer"),
+    ("down", "Bad answer"),
+    ("neutral", "Neither good nor bad"),
     ("undo", "Undo my label"),
-    ("all", "Show all"),
+    ("skip", "Skip"),
 ];
 
 /// What the thumb on a card is about, where that is more than the card shows.
@@ -185,7 +187,6 @@ fn thumb_buttons(trace_id: &str) -> Vec<Value> {
     thumbs.chain([menu()]).collect()
 }
 
-/// What is rarer than a thumb, within reach of a keyboard and a screen reader.
 fn menu() -> Value {
     let options = MENU.map(|(value, text)| {
         json!({"value": value, "text": {"type": "plain_text", "text": text, "emoji": false}})
@@ -239,13 +240,7 @@ fn dollars(cost: f64) -> String {
     }
 }
 
-/// The trace's name and the model that answered last.
+/// What the trace is called. Which model answered is not said: whoever knows it judges the model.
 fn theirs(trace: &Trace) -> String {
-    let mut steps = trace.observations.iter().rev();
-    let model = steps.find_map(|step| step.model.as_deref());
-    let parts = [trace.name.as_deref(), model].into_iter().flatten();
-    let parts = parts
-        .map(|part| line(part, 60))
-        .filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join(" · ")
+    line(trace.name.as_deref().unwrap_or_default(), 60)
 }
