@@ -264,7 +264,7 @@ async fn what_takes_long_is_answered_later(database: Database) {
 
 async fn opens_home(stage: &Stage, user: &str) {
     let envelope = json!({
-        "type": "event_callback", "event_id": "Ev1",
+        "type": "event_callback", "event_id": uuid::Uuid::new_v4().to_string(),
         "team_id": iofold::playground::slack::TEAM_ID,
         "event": {"type": "app_home_opened", "tab": "home", "user": user, "channel": "D1"},
     });

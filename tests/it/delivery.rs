@@ -59,8 +59,7 @@ async fn tell_deleted(stage: &Stage, message: &Value) {
     let channel = stage.playground.places().remove(0).channel;
     let event = json!({"type": "message", "subtype": "message_deleted", "channel": channel,
                        "deleted_ts": message["ts"], "ts": "1.1", "hidden": true});
-    let envelope =
-        json!({"type": "event_callback", "team_id": TEAM_ID, "event_id": "Ev1", "event": event});
+    let envelope = json!({"type": "event_callback", "team_id": TEAM_ID, "event_id": uuid::Uuid::new_v4().to_string(), "event": event});
     let body = envelope.to_string();
     let (status, _) =
         interaction_body(stage, &stage.url("/slack/events"), now(), body.as_bytes()).await;

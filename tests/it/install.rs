@@ -141,7 +141,7 @@ async fn here(stage: &Stage, team: &str, channel: &str) -> String {
 
 async fn event(stage: &Stage, team: &str, event_time: i64, event: Value) {
     let envelope = json!({
-        "type": "event_callback", "team_id": team, "event_id": "Ev1", "event_time": event_time, "event": event,
+        "type": "event_callback", "team_id": team, "event_id": uuid::Uuid::new_v4().to_string(), "event_time": event_time, "event": event,
     });
     let url = stage.url("/slack/events");
     let (status, answer) =
