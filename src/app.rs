@@ -35,6 +35,8 @@ use crate::{langfuse, slack};
 
 /// Behind the hints that rooms give each other, every kind of work is looked for this often.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3);
+/// Whose a token is, is asked for so long where somebody waits for the answer.
+const TEAM_ASKED_FOR: Duration = Duration::from_secs(1);
 /// Requests and jobs that run at shutdown get this long to end.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
@@ -121,7 +123,8 @@ impl Parts {
     }
 
     /// Whether the workspace's Slack token belongs to `team`, or to the org that `team` is of: by what this process has heard, else by
-    /// what an earlier one has written down. Slack is asked only before the very first answer.
+    /// what an earlier one has written down. Slack is asked only before the very first answer, and not for long: whoever
+    /// asks may be waited for, and one workspace's trouble is none of the others'.
     pub async fn is_of_team(&self, workspace: &Workspace, team: &str) -> anyhow::Result<bool> {
         let Some(slack) = workspace.slack() else {
             return Ok(false);
@@ -135,7 +138,11 @@ impl Parts {
         if let Some(known) = workspace::team_of(&self.db, &workspace.id).await? {
             return Ok(known == team);
         }
-        Ok(slack.identity().await?.team_id == team)
+        if slack.health.is_resting() {
+            return Ok(false);
+        }
+        let asked = tokio::time::timeout(TEAM_ASKED_FOR, slack.identity()).await;
+        Ok(matches!(asked, Ok(Ok(identity)) if identity.team_id == team))
     }
 
     /// Answers what an eval of a workspace asks; `None` where no LLM is configured.

@@ -187,7 +187,8 @@ async fn workspace_for(
     id: &str,
 ) -> anyhow::Result<WorkspaceId> {
     let rows = store::all(&app.db).await?;
-    if let Some(known) = rows.iter().find(|row| row.id == id) {
+    let is_known = |row: &&Installation| row.id == id && installing.is_served(row);
+    if let Some(known) = rows.iter().find(is_known) {
         return Ok(known.workspace.clone());
     }
     let is_taken = rows.iter().any(|row| row.workspace.as_str() == DEFAULT);

@@ -11,27 +11,33 @@ pub struct Orgs(RwLock<HashMap<String, String>>);
 impl Orgs {
     /// Notes the team and the org that a payload of Slack's names.
     pub fn note(&self, payload: &Value) {
-        let first = &payload["authorizations"][0];
-        let text = |values: [&Value; 3]| {
-            let mut named = values.into_iter().filter_map(|value| value.as_str());
-            named.find(|id| !id.is_empty()).map(str::to_owned)
+        // What is opened in an org, and not in one of its teams, is used by the org's people.
+        let home = match payload["is_enterprise_install"] == true {
+            true => &payload["user"]["team_id"],
+            false => &Value::Null,
         };
-        let team = text([
-            &payload["team"]["id"],
-            &payload["team_id"],
-            &first["team_id"],
-        ]);
-        let org = text([
+        let teams = [&payload["team"]["id"], &payload["team_id"], home];
+        let orgs = [
             &payload["enterprise"]["id"],
             &payload["enterprise_id"],
             &payload["team"]["enterprise_id"],
-        ]);
+        ];
+        self.note_pair(first_id(&teams), first_id(&orgs));
+        for one in payload["authorizations"].as_array().into_iter().flatten() {
+            self.note_pair(
+                first_id(&[&one["team_id"]]),
+                first_id(&[&one["enterprise_id"]]),
+            );
+        }
+    }
+
+    fn note_pair(&self, team: Option<&str>, org: Option<&str>) {
         let (Some(team), Some(org)) = (team, org) else {
             return;
         };
-        if self.org_of(&team).as_ref() != Some(&org) {
+        if self.org_of(team).as_deref() != Some(org) {
             let mut orgs = self.0.write().expect("no holder of the lock panics");
-            orgs.insert(team, org);
+            orgs.insert(team.to_owned(), org.to_owned());
         }
     }
 
@@ -55,6 +61,11 @@ impl Orgs {
     }
 }
 
+fn first_id<'a>(values: &[&'a Value]) -> Option<&'a str> {
+    let mut named = values.iter().filter_map(|value| value.as_str());
+    named.find(|id| !id.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -68,6 +79,9 @@ mod tests {
         orgs.note(&json!({"team": {"id": "T1"}, "enterprise": {"id": "E1"}}));
         orgs.note(&json!({"team_id": "T2", "enterprise_id": "E1"}));
         orgs.note(&json!({"team": {"id": "T3"}, "enterprise": null}));
+        orgs.note(&json!({"team": null, "enterprise": {"id": "E1"}, "is_enterprise_install": true, "user": {"team_id": "T4"}}));
+        orgs.note(&json!({"authorizations": [{"team_id": "T5", "enterprise_id": "E1"}]}));
+        assert!(orgs.is_within("T4", "E1") && orgs.is_within("T5", "E1"));
         assert!(orgs.is_within("T1", "E1") && orgs.is_within("E1", "E1"));
         assert!(!orgs.is_within("T3", "E1") && !orgs.is_within("T1", "T2"));
         assert!(

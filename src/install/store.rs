@@ -92,7 +92,8 @@ pub async fn install(
             renew_at_ms, revision, renewing_until_ms, installed_at_ms, updated_at_ms)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, 0, $12, $12)
          on conflict (id) do update set
-           name = excluded.name, bot_user_id = excluded.bot_user_id, scopes = excluded.scopes,
+           workspace_id = excluded.workspace_id, name = excluded.name,
+           bot_user_id = excluded.bot_user_id, scopes = excluded.scopes,
            installed_by = excluded.installed_by, bot_token = excluded.bot_token,
            refresh_token = excluded.refresh_token, renew_at_ms = excluded.renew_at_ms,
            revision = slack_installations.revision + 1, renewing_until_ms = 0,

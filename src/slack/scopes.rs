@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 ///
 /// `chat:write.public` is for cards in public channels that the app was not invited to.
 pub const METHODS: &[(&str, &[&str])] = &[
+    // By the app's own token, which has connections:write.
+    ("apps.connections.open", &[]),
     ("auth.test", &[]),
     ("chat.postEphemeral", &["chat:write"]),
     ("chat.postMessage", &["chat:write", "chat:write.public"]),

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use crate::sdk_slack::config;
 use crate::support::sdk_python;
 
-const REDIRECT: &str = "http://127.0.0.1:1/oauth/callback";
+const REDIRECT: &str = "http://127.0.0.1:1/slack/oauth/callback";
 const SCOPES: &str = "chat:write,commands";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

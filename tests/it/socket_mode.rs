@@ -180,8 +180,12 @@ async fn a_connection_that_breaks_half_way_loses_nothing(database: Database) {
     .await;
     connected(&stage, 3).await;
     slack.break_sockets();
-    // Slack has nobody to send it to until one is open again.
-    assert!(stage.click(&cards[0], "you", Thumb::Neutral.emoji()).await);
+    // Slack has nobody to send it to until one is open again; what went to one that is just breaking is pressed again.
+    eventually("an acknowledgement", || async {
+        let acknowledged = stage.click(&cards[0], "you", Thumb::Neutral.emoji());
+        acknowledged.await.then_some(())
+    })
+    .await;
     assert_eq!(labels(&running).await[0].1, "neutral");
     connected(&stage, 5).await;
     slack.warn_sockets("warning");

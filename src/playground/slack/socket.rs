@@ -326,7 +326,9 @@ impl Slack {
             }
         };
         match acknowledged.await {
-            Ok(answer) if takes_answer || answer.is_null() => Ok(answer),
+            // Slack's own client for JavaScript says nothing by an empty object.
+            Ok(answer) if answer.is_null() || answer == json!({}) => Ok(Value::Null),
+            Ok(answer) if takes_answer => Ok(answer),
             Ok(_) => Err("an answer came where none is taken"),
             Err(_) => Err("the connection broke before the acknowledgement"),
         }
