@@ -343,6 +343,13 @@ struct Trouble {
     until: Duration,
 }
 
+impl Trouble {
+    /// Whether only a new connection can end it.
+    fn is_over(&self) -> bool {
+        self.until == Duration::MAX
+    }
+}
+
 impl Health {
     /// A connection to `service` that has not been tried yet.
     pub fn new(service: &'static str, clock: Clock) -> Self {
@@ -368,7 +375,7 @@ impl Health {
         trouble.as_ref().map(|trouble| trouble.message.clone())
     }
 
-    /// Notes that no call can pass until somebody connects anew, and says why.
+    /// Notes that no call can pass until somebody connects anew, and says why. Nothing that is noted later changes it.
     pub fn end(&self, message: String) {
         let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
         let since = self.clock.elapsed();
@@ -383,7 +390,7 @@ impl Health {
     /// Whether it is at its end.
     pub fn is_over(&self) -> bool {
         let trouble = self.trouble.lock().expect("no holder of the lock panics");
-        trouble.as_ref().is_some_and(|t| t.until == Duration::MAX)
+        trouble.as_ref().is_some_and(Trouble::is_over)
     }
 
     /// How long something has been wrong; zero where nothing is.
@@ -396,7 +403,7 @@ impl Health {
     /// Notes a call that worked.
     pub fn recovered(&self) {
         let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
-        if trouble.take().is_some() {
+        if trouble.take_if(|known| !known.is_over()).is_some() {
             tracing::info!(service = self.service, "the connection works again");
         }
     }
@@ -414,13 +421,16 @@ impl Health {
     /// Has the connection tried at once, for something has changed.
     pub fn wake(&self) {
         let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
-        if let Some(trouble) = trouble.as_mut() {
+        if let Some(trouble) = trouble.as_mut().filter(|known| !known.is_over()) {
             (trouble.failures, trouble.until) = (0, self.clock.elapsed());
         }
     }
 
     fn rest(&self, message: String, asked_to_wait: Option<Duration>, longest: Duration) {
         let mut trouble = self.trouble.lock().expect("no holder of the lock panics");
+        if trouble.as_ref().is_some_and(Trouble::is_over) {
+            return;
+        }
         let failures = trouble.as_ref().map_or(0, |trouble| trouble.failures) + 1;
         if trouble
             .as_ref()
@@ -482,6 +492,17 @@ mod tests {
         health.end("Install it again".to_owned());
         assert!(health.is_over() && health.is_resting());
         assert_eq!(health.trouble().as_deref(), Some("Install it again"));
+        let later: [fn(&Health); 4] = [
+            Health::wake,
+            Health::recovered,
+            |health| health.needs_a_person("is_archived".to_owned()),
+            |health| health.failed("internal_error".to_owned(), Some(Duration::ZERO)),
+        ];
+        for note in later {
+            note(&health);
+            assert!(health.is_over() && health.is_resting());
+            assert_eq!(health.trouble().as_deref(), Some("Install it again"));
+        }
     }
 
     #[test]
