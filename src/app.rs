@@ -392,12 +392,14 @@ pub async fn learn_team(app: App, id: WorkspaceId) {
         if app.is_stopping() || slack.health.is_over() {
             return;
         }
-        let Err(error) = workspace::learn_team(&app.db, &id, slack).await else {
-            return;
-        };
-        match error.downcast::<slack::Error>() {
-            Ok(error) => drop(outbox::failed(slack, error)),
-            Err(error) => slack.health.failed(error.to_string(), None),
+        if !slack.health.is_resting() {
+            let Err(error) = workspace::learn_team(&app.db, &id, slack).await else {
+                return slack.health.recovered();
+            };
+            match error.downcast::<slack::Error>() {
+                Ok(error) => drop(outbox::failed(slack, error)),
+                Err(error) => slack.health.failed(error.to_string(), None),
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
