@@ -51,7 +51,7 @@ pub enum Kind {
     Unwritten,
     /// Of the cards that waited while Slack was away; the subject is a [`crate::label::Digest`].
     Digest,
-    /// That the channel can't be used, to one person; the subject is Slack's word for why.
+    /// That the channel can't be used, to one person; the subject is what is refused, and Slack's word for why.
     Trouble,
     /// A deployed version's verdict that people contradict, in the card's thread; the subject is the trace and the version.
     Contradiction,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sqlx::Row;
 
-use super::trouble::{failed, forget_troubles, last_channel, tell};
+use super::trouble::{concerns_another, failed, last_channel, note_posted, note_read, tell};
 use super::{CLAIM_HOLDS_MS, Kind, find, settle, touch};
 use crate::app::App;
 use crate::domain::WorkspaceId;
@@ -19,7 +19,8 @@ const CLOCK_SLACK_MS: i64 = 60_000;
 /// Posts `message` unless a message of this kind and subject stands or is being posted.
 ///
 /// `Ok(None)` means that another call holds the claim and the sweep comes back, or that Slack refused
-/// the message for good, which must not hold up the others. A picture that Slack refuses comes later,
+/// the message for good, which must not hold up the others: what it holds, or the thread of a channel that was left for
+/// another. A picture that Slack refuses comes later,
 /// by [`refresh`].
 ///
 /// # Errors
@@ -52,11 +53,10 @@ pub async fn post_once(
     match in_time(DELIVERY_TIMEOUT, delivery.deliver(&claim, &message)).await {
         Ok(posted) => {
             settle(&app.db, &workspace.id, kind, subject, &posted).await?;
-            slack.health.recovered();
-            forget_troubles(&app.db, &workspace.id).await?;
+            note_posted(&app.db, &workspace.id, slack, &posted.channel).await?;
             Ok(Some(posted))
         }
-        Err(Undelivered::Slack(error)) if error.concerns_the_content() => {
+        Err(Undelivered::Slack(error)) if delivery.fails_alone(&error).await? => {
             tracing::warn!(workspace.id = %workspace.id, kind = kind.as_str(), subject, %error, "a message is given up");
             give_up(&app.db, &workspace.id, kind, subject, &error.to_string()).await?;
             Ok(None)
@@ -134,16 +134,31 @@ impl Delivery<'_> {
             .await
     }
 
+    /// Whether other messages may pass where Slack refuses this one so.
+    async fn fails_alone(&self, error: &slack::Error) -> sqlx::Result<bool> {
+        match self.thread {
+            _ if error.concerns_the_content() => Ok(true),
+            Some(parent) => {
+                let channel = parent.channel.as_str();
+                concerns_another(self.db, self.workspace, self.slack, channel, error).await
+            }
+            None => Ok(false),
+        }
+    }
+
     async fn look_for(&self, claim: &Claim) -> Result<Option<Posted>, Undelivered> {
         let oldest = slack_time(claim.first_claimed_at_ms - CLOCK_SLACK_MS);
         let metadata = self.kind.metadata(self.subject);
         for channel in self.channels().await? {
             let client = &self.slack.client;
             let found = client.find_message(&channel, self.thread_ts(), &metadata, &oldest);
-            match found.await {
-                Ok(None) => {}
-                Err(error) if self.is_out_of_reach(&channel, &error) => {}
-                found => return Ok(found?),
+            let found = match found.await {
+                Err(error) if self.is_out_of_reach(&channel, &error) => continue,
+                found => found?,
+            };
+            note_read(self.db, self.workspace).await?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)

@@ -3,7 +3,7 @@ use sqlx::Row;
 use super::Kind;
 use super::gone::set_deleted;
 use super::post::abandoned_before;
-use super::trouble::{channel_of, failed, tell};
+use super::trouble::{concerns_another, failed, tell};
 use crate::app::App;
 use crate::domain::WorkspaceId;
 use crate::slack::{self, Message, Posted};
@@ -121,8 +121,9 @@ async fn holds_up_all(
     if error.is_transient() || error.concerns_the_connection() {
         return Ok(true);
     }
-    let channel = channel_of(&app.db, &workspace.id, slack).await?;
-    Ok(error.concerns_the_channel() && channel.as_deref() == Some(&stale.posted.channel))
+    let channel = stale.posted.channel.as_str();
+    let concerns_another = concerns_another(&app.db, &workspace.id, slack, channel, error).await?;
+    Ok(error.concerns_the_channel() && !concerns_another)
 }
 
 /// How much of a message an update shows.

@@ -1,3 +1,5 @@
+mod trouble;
+
 use std::time::Duration;
 
 use super::post::{Undelivered, claim, in_time};
@@ -109,6 +111,26 @@ impl Scene {
             message,
         )
         .await
+    }
+
+    /// Answers in the thread of a message.
+    async fn reply(&self, subject: &str, above: &Posted) -> anyhow::Result<Option<Posted>> {
+        let (app, workspace, slack) = (&self.app, self.workspace(), self.connection());
+        let (kind, thread) = (Kind::Conflict, Some(above));
+        post_once(app, workspace, slack, kind, subject, thread, text("?")).await
+    }
+
+    /// Somebody labels, who can be told of troubles then.
+    async fn has_a_person(&self, person: &str) {
+        let sql = format!(
+            "insert into annotators values ('default', '{person}', 0);
+             insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
+                                 started_at_ms, first_seen_at_ms, changed_at_ms)
+             values ('default', 'of-{person}', '{{}}', 'h', 'g', 1, 0, 0, 0, 0);
+             insert into labels values ('default', 'of-{person}', '{person}', 'up', null, 0, 0);"
+        );
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+        sql.execute(self.app.db.pool()).await.unwrap();
     }
 
     /// How many messages show something old.
@@ -272,6 +294,28 @@ async fn a_message_in_a_channel_that_was_left_for_another_does_not_hold_up_the_o
         scene.touch("t1").await;
         scene.refresh_all(&text("new")).await.unwrap();
         assert_eq!(scene.stale().await, 0, "{code}");
+        assert!(!scene.connection().health.is_resting(), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_in_a_channel_that_was_left_for_another_is_given_up_alone() {
+    for code in ["is_archived", "channel_not_found", "not_in_channel"] {
+        let script = move |_: &str, arguments: &Value, _: usize| match arguments["channel"] == "C1"
+        {
+            true => Answer::Refusal(code),
+            false => Answer::Usual,
+        };
+        let scene = Scene::of("C2", script).await;
+        scene.has_a_person("U7").await;
+        let left = scene.post("t1", text("a card")).await.unwrap().unwrap();
+        assert_eq!(left.channel, "C1", "as Slack says");
+        for _ in 0..2 {
+            assert_eq!(scene.reply("t1", &left).await.unwrap(), None, "{code}");
+        }
+        let posts = scene.slack.calls_of("chat.postMessage");
+        let to: Vec<&Value> = posts.iter().map(|post| &post["channel"]).collect();
+        assert_eq!(to, ["C2", "C1"], "{code}: once, and nobody is told");
         assert!(!scene.connection().health.is_resting(), "{code}");
     }
 }
@@ -503,58 +547,4 @@ async fn the_newest_messages_are_brought_up_to_date_first() {
     let subject = |body: &Value| body["metadata"]["event_payload"]["trace_id"].clone();
     let order: Vec<Value> = updates.iter().map(subject).collect();
     assert_eq!(order, ["t3", "t2", "t1"]);
-}
-
-#[tokio::test]
-async fn what_needs_a_person_is_told_to_one_who_can_help_once_until_it_works_again() {
-    let archived = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let script = {
-        let archived = archived.clone();
-        move |_: &str, arguments: &Value, _: usize| {
-            let shut = archived.load(std::sync::atomic::Ordering::Relaxed);
-            match arguments["channel"] == "C1" && shut {
-                true => Answer::Refusal("is_archived"),
-                false => Answer::Usual,
-            }
-        }
-    };
-    let scene = Scene::of("C1", script).await;
-    scene
-        .run("insert into annotators values ('default', 'someone', 0), ('default', 'U7', 0)")
-        .await;
-    scene
-        .run(
-            "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
-                                 started_at_ms, first_seen_at_ms, changed_at_ms)
-             values ('default', 't0', '{}', 'h', 'g', 1, 0, 0, 0, 0)",
-        )
-        .await;
-    scene
-        .run(
-            "insert into labels values ('default', 't0', 'U7', 'up', null, 0, 0),
-                                       ('default', 't0', 'someone', 'up', null, 0, 0)",
-        )
-        .await;
-    for _ in 0..3 {
-        scene.post("t1", text("a card")).await.unwrap_err();
-        assert!(scene.connection().health.is_resting());
-    }
-    let told = |scene: &Scene| -> Vec<Value> {
-        let mut told = scene.slack.calls_of("chat.postMessage");
-        told.retain(|body| body["channel"] == "U7");
-        told
-    };
-    let message = told(&scene).remove(0);
-    assert_eq!(told(&scene).len(), 1);
-    let said = message["blocks"][0]["text"]["text"].as_str().unwrap();
-    assert!(
-        said.contains("<#C1>") && said.contains("Unarchive the channel"),
-        "{said}"
-    );
-    archived.store(false, std::sync::atomic::Ordering::Relaxed);
-    assert!(scene.post("t1", text("a card")).await.unwrap().is_some());
-    assert!(scene.connection().health.trouble().is_none());
-    archived.store(true, std::sync::atomic::Ordering::Relaxed);
-    scene.post("t2", text("a card")).await.unwrap_err();
-    assert_eq!(told(&scene).len(), 2, "another time");
 }

@@ -21,7 +21,16 @@ pub fn failed(slack: &SlackConnection, error: slack::Error) -> anyhow::Error {
     error.into()
 }
 
-/// Writes to one person who can help that nothing can be posted, once until it works again.
+/// Slack's errors about the token, which every method meets (docs.slack.dev, "Web API errors").
+const OF_TOKEN: [&str; 5] = [
+    "invalid_auth",
+    "not_authed",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+];
+
+/// Writes to one person who can help that nothing can be posted, once until what is refused works again.
 ///
 /// A direct message from the app needs no scope but that for posting. Where the app as a whole is refused it does not
 /// arrive either: the log, the overview and `iofold doctor` say it.
@@ -31,25 +40,43 @@ pub async fn tell(
     slack: &SlackConnection,
     error: &slack::Error,
 ) -> sqlx::Result<()> {
-    let Some(code) = error.code().filter(|_| error.needs_a_person()) else {
+    let Some(subject) = subject_of(error) else {
         return Ok(());
     };
     let (db, id) = (&app.db, &workspace.id);
-    if !is_news(db, id, code).await? {
-        return Ok(());
-    }
     let Some(person) = who_can_help(db, id).await? else {
         return Ok(());
     };
+    if !is_news(db, id, &subject).await? {
+        return Ok(());
+    }
     let mut message = message(&slack.channel, error);
-    message.metadata = Some(Kind::Trouble.metadata(code));
+    message.metadata = Some(Kind::Trouble.metadata(&subject));
     match slack.client.post_message(&person, None, &message).await {
-        Ok(posted) => settle(db, id, Kind::Trouble, code, &posted).await.map(drop),
+        Ok(posted) => {
+            let settled = settle(db, id, Kind::Trouble, &subject, &posted);
+            return settled.await.map(drop);
+        }
+        Err(error) if error.is_transient() => forget(db, id, &subject).await?,
         Err(error) => {
             tracing::warn!(workspace.id = %id, %error, "nobody could be told in Slack");
-            Ok(())
         }
     }
+    Ok(())
+}
+
+/// What is refused, `token` or the methods' common name, and Slack's word: posting may work where reading does not.
+/// `None` for what passes without a person.
+fn subject_of(error: &slack::Error) -> Option<String> {
+    let slack::Error::Refused { method, code, .. } = error else {
+        return None;
+    };
+    let family = method.split('.').next().unwrap_or(method);
+    let refused = match OF_TOKEN.contains(&code.as_str()) {
+        true => "token",
+        false => family,
+    };
+    error.needs_a_person().then(|| format!("{refused}:{code}"))
 }
 
 fn message(channel: &str, error: &slack::Error) -> Message {
@@ -61,14 +88,14 @@ fn message(channel: &str, error: &slack::Error) -> Message {
 }
 
 /// Whether nobody was told of it since it last worked.
-async fn is_news(db: &Db, workspace: &WorkspaceId, code: &str) -> sqlx::Result<bool> {
+async fn is_news(db: &Db, workspace: &WorkspaceId, subject: &str) -> sqlx::Result<bool> {
     let now = db.now_ms();
     let inserted = sqlx::query(
         "insert into posts (workspace_id, kind, subject_id, first_claimed_at_ms, claimed_at_ms)
          values ($1, 'trouble', $2, $3, $4) on conflict (workspace_id, kind, subject_id) do nothing",
     )
     .bind(workspace.as_str())
-    .bind(code)
+    .bind(subject)
     .bind(now)
     .bind(now)
     .execute(db.pool())
@@ -76,13 +103,37 @@ async fn is_news(db: &Db, workspace: &WorkspaceId, code: &str) -> sqlx::Result<b
     Ok(inserted.rows_affected() == 1)
 }
 
-/// It works: the next trouble is told anew.
-pub(super) async fn forget_troubles(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
-    sqlx::query("delete from posts where workspace_id = $1 and kind = 'trouble'")
-        .bind(workspace.as_str())
-        .execute(db.pool())
-        .await
-        .map(drop)
+/// A message was posted: the next trouble with that is told anew. One in a thread of a channel that was left for another
+/// says nothing of the new one.
+pub(super) async fn note_posted(
+    db: &Db,
+    workspace: &WorkspaceId,
+    slack: &SlackConnection,
+    channel: &str,
+) -> sqlx::Result<()> {
+    slack.health.recovered();
+    forget(db, workspace, "token:%").await?;
+    match channel_of(db, workspace, slack).await?.as_deref() == Some(channel) {
+        true => forget(db, workspace, "chat:%").await,
+        false => Ok(()),
+    }
+}
+
+/// Messages could be read: the next trouble with that is told anew.
+pub(super) async fn note_read(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<()> {
+    forget(db, workspace, "conversations:%").await
+}
+
+/// Forgets what was told, by a pattern of SQL's for its subject.
+async fn forget(db: &Db, workspace: &WorkspaceId, subjects: &str) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from posts where workspace_id = $1 and kind = 'trouble' and subject_id like $2",
+    )
+    .bind(workspace.as_str())
+    .bind(subjects)
+    .execute(db.pool())
+    .await
+    .map(drop)
 }
 
 /// Who installed the app, else who last decided about an eval, else who has labelled most: they look after it, as far
@@ -109,6 +160,18 @@ async fn who_can_help(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<Option<S
         .map(|row| row.try_get("person"))
         .collect::<sqlx::Result<_>>()?;
     Ok(people.into_iter().find(|person| slack::is_user(person)))
+}
+
+/// Whether Slack refuses `channel`, and it is not the one where people are asked: all others may pass.
+pub(super) async fn concerns_another(
+    db: &Db,
+    workspace: &WorkspaceId,
+    slack: &SlackConnection,
+    channel: &str,
+    error: &slack::Error,
+) -> sqlx::Result<bool> {
+    let ours = channel_of(db, workspace, slack).await?;
+    Ok(error.concerns_the_channel() && ours.as_deref() != Some(channel))
 }
 
 /// The id of the workspace's channel: as it is set, or as our newest message there tells where its name is set.
