@@ -96,9 +96,8 @@ async fn notice_channel(
     }
     match change {
         Change::Shut(code) => {
-            let error = slack::Error::of_channel(code);
-            outbox::tell(app, workspace, slack, &error).await?;
-            outbox::failed(slack, error);
+            outbox::failed(slack, slack::Error::of_channel(code));
+            tell(app, workspace, code);
         }
         Change::Open | Change::Left => {
             if change == Change::Left {
@@ -114,6 +113,24 @@ async fn notice_channel(
         }
     }
     Ok(())
+}
+
+/// Has a person told beside the answer to Slack, unless the channel is open or another by then.
+fn tell(app: &App, workspace: &Workspace, code: &'static str) {
+    let (app_in_task, id) = (app.clone(), workspace.id.clone());
+    app.tasks.spawn(async move {
+        let Some(workspace) = app_in_task.workspace(&id) else {
+            return;
+        };
+        let slack = workspace.slack();
+        let Some(slack) = slack.filter(|slack| slack.health.trouble().is_some()) else {
+            return;
+        };
+        let error = slack::Error::of_channel(code);
+        if let Err(error) = outbox::tell(&app_in_task, workspace, slack, &error).await {
+            tracing::warn!(workspace.id = %id, %error, "nobody was told of the channel");
+        }
+    });
 }
 
 #[cfg(test)]
@@ -205,5 +222,30 @@ mod tests {
         assert!(said.contains("Unarchive the channel"), "{said}");
         assert!(after("T2", "channel_unarchive", "C1").await);
         assert!(!after("T1", "channel_unarchive", "C1").await);
+    }
+
+    #[tokio::test]
+    async fn of_an_archived_channel_a_person_is_told_after_slack_has_its_answer() {
+        let slack = ScriptedSlack::start().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = app(&slack, &folder, "C1").await;
+        let person = "insert into annotators values ('default', 'U7', 0);
+            insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
+                                started_at_ms, first_seen_at_ms, changed_at_ms)
+            values ('default', 't', '{}', 'h', 'g', 1, 0, 0, 0, 0);
+            insert into labels values ('default', 't', 'U7', 'up', null, 0, 0);";
+        let person = sqlx::raw_sql(person).execute(app.db.pool()).await;
+        person.expect("rows");
+        let workspace = app.workspace(&"default".into()).expect("it is configured");
+        let connection = workspace.slack().expect("it is connected");
+        connection.identity().await.expect("Slack answers");
+        let event = json!({"type": "channel_archive", "channel": "C1"});
+        notice(&app, "T1", &event).await.expect("rows");
+        assert!(connection.health.is_resting());
+        assert!(slack.calls_of("chat.postMessage").is_empty());
+        app.tasks.close();
+        app.tasks.wait().await;
+        let told = slack.calls_of("chat.postMessage");
+        assert_eq!((told.len(), &told[0]["channel"]), (1, &json!("U7")));
     }
 }
