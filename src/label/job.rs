@@ -19,6 +19,9 @@ const DRAWN_AT_ONCE: i64 = 1_000;
 /// Cards that people asked for by hand, posted in one job.
 const NAMED_AT_ONCE: i64 = 100;
 
+/// For so long a job updates cards, while others wait for it; the next goes on.
+const REFRESHED_FOR_MS: i64 = 20_000;
+
 /// Posts the cards that people asked for by hand, then those of settled traces, as many as the channel's budget
 /// has left; none while people have paused them.
 pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
@@ -27,15 +30,27 @@ pub async fn post_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> 
     };
     let pace = pace(app, &workspace.id).await?;
     if pace.pause.is_some() {
-        return Ok(());
+        // So that a pause is not taken for an absence.
+        return digest::reached(app, workspace, slack).await;
     }
     for trace in store::without_card(&app.db, &workspace.id, true, NAMED_AT_ONCE).await? {
-        if app.is_stopping() {
+        if !goes_on(app, workspace, slack).await? {
             return Ok(());
         }
         post_card(app, workspace, slack, &trace).await?;
     }
     post_sampled(app, workspace, slack, &pace).await
+}
+
+/// Whether cards still come by this connection: nobody has stopped or paused them meanwhile.
+async fn goes_on(app: &App, workspace: &Workspace, slack: &SlackConnection) -> sqlx::Result<bool> {
+    Ok(is_current(app, workspace, slack) && pace(app, &workspace.id).await?.pause.is_none())
+}
+
+/// Whether the service goes on, and with this connection: no other channel was chosen, and the app is still installed.
+fn is_current(app: &App, workspace: &Workspace, slack: &SlackConnection) -> bool {
+    let current = workspace.slack();
+    !app.is_stopping() && current.is_some_and(|current| std::ptr::eq(current, slack))
 }
 
 /// Draws the sample, and posts what was drawn; after a long absence a digest instead of a part of it.
@@ -55,7 +70,7 @@ async fn post_sampled(
     digest::digest(app, id, reached, (undrawn, left, pace.cards_per_hour)).await?;
     digest::tell(app, workspace, slack).await?;
     for trace in store::without_card(&app.db, &workspace.id, false, left).await? {
-        if app.is_stopping() {
+        if !goes_on(app, workspace, slack).await? {
             return Ok(());
         }
         post_card(app, workspace, slack, &trace).await?;
@@ -153,15 +168,16 @@ async fn post_card(
     Ok(())
 }
 
-/// Brings the tallies of posted cards up to date.
+/// Brings the tallies of posted cards up to date, the newest first, for a while.
 pub async fn refresh_cards(app: &App, workspace: &Workspace) -> anyhow::Result<()> {
     let Some(slack) = workspace.awake_slack() else {
         return Ok(());
     };
-    while let Some(stale) = outbox::next_stale(app, &workspace.id, Kind::Card).await? {
-        if app.is_stopping() {
-            break;
-        }
+    let until = app.db.now_ms() + REFRESHED_FOR_MS;
+    while is_current(app, workspace, slack)
+        && app.db.now_ms() < until
+        && let Some(stale) = outbox::next_stale(app, &workspace.id, Kind::Card).await?
+    {
         let trace = TraceId::from(stale.subject.as_str());
         if let Some(message) = card_of(app, workspace, &trace).await? {
             outbox::refresh(app, workspace, slack, Kind::Card, &stale, message).await?;
@@ -193,7 +209,163 @@ pub(super) async fn card_of(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::super::pace::{pause, resume};
     use super::*;
+    use crate::app::build_by;
+    use crate::clock::{Clock, Turned};
+    use crate::outbox::tests::config;
+    use crate::slack::Pace::Documented;
+    use crate::slack::scripted::{Answer, ScriptedSlack};
+
+    /// A service with traces that nobody was asked about, by a clock for so many actors.
+    struct Scene {
+        slack: ScriptedSlack,
+        app: App,
+        clock: Clock,
+        turned: Arc<Turned>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Scene {
+        async fn of(traces: usize, actors: usize) -> Self {
+            Self::with(ScriptedSlack::start().await, traces, actors).await
+        }
+
+        async fn with(slack: ScriptedSlack, traces: usize, actors: usize) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let (turned, clock) = Turned::starting(chrono::Utc::now(), actors);
+            let mut config = config(&slack.url, &folder, "C1", None);
+            config.settings.cards_per_hour = 30;
+            config.slack.as_mut().unwrap().pace = Documented;
+            let app = build_by(config, None, clock.clone()).await.unwrap().app;
+            let scene = Self {
+                slack,
+                app,
+                clock,
+                turned,
+                _folder: folder,
+            };
+            for number in 0..traces {
+                let trace = serde_json::json!({
+                    "id": format!("t{number}"), "timestamp": "2026-06-01T00:00:00Z", "tags": [], "metadata": {},
+                    "input": "Q", "output": "A", "input_text": "Q", "output_text": "A", "messages": [],
+                    "tool_calls": [], "observations": [],
+                });
+                scene
+                    .run(&format!(
+                        "insert into traces (workspace_id, id, payload, payload_hash, trace_group, complete, cleaned,
+                                             started_at_ms, first_seen_at_ms, changed_at_ms)
+                         values ('default', 't{number}', '{trace}', 'h', 'g{number}', 1, 0, {number}, 0, 0)"
+                    ))
+                    .await;
+            }
+            scene
+        }
+
+        fn workspace(&self) -> &Workspace {
+            self.app.workspace(&"default".into()).unwrap()
+        }
+
+        async fn run(&self, sql: &str) {
+            let ran = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+            ran.execute(self.app.db.pool()).await.unwrap();
+        }
+
+        async fn post(&self) {
+            post_cards(&self.app, self.workspace()).await.unwrap();
+        }
+
+        async fn pause(&self) {
+            let id = &self.workspace().id;
+            let paused = pause(&self.app.db, id, &"ADA".into(), None).await;
+            paused.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pause_is_not_taken_for_an_absence() {
+        let scene = Scene::of(20, 1).await;
+        scene.clock.sleep(Duration::from_hours(1)).await;
+        let an_hour_ago = scene.app.db.now_ms() - HOUR_MS;
+        let reached = format!("update workspaces set slack_reached_at_ms = {an_hour_ago}");
+        scene.run(&reached).await;
+        scene.pause().await;
+        scene.post().await;
+        assert!(scene.slack.posted().is_empty());
+        let id = &scene.workspace().id;
+        resume(&scene.app.db, id).await.unwrap();
+        scene.post().await;
+        let posted = scene.slack.posted();
+        assert_eq!(posted.len(), 20);
+        assert!(posted.iter().all(|kind| kind == "iofold_trace"));
+    }
+
+    #[tokio::test]
+    async fn cards_stop_as_soon_as_somebody_pauses_them() {
+        let scene = Scene::of(20, 2).await;
+        let pausing = async {
+            scene.clock.sleep(Duration::from_secs(2)).await;
+            scene.pause().await;
+            scene.turned.leave();
+        };
+        tokio::join!(scene.post(), pausing);
+        let posted = scene.slack.posted().len();
+        assert!((1..10).contains(&posted), "{posted}");
+    }
+
+    #[tokio::test]
+    async fn cards_stop_as_soon_as_another_channel_is_chosen() {
+        let place: Arc<std::sync::OnceLock<App>> = Arc::default();
+        let script = {
+            let place = place.clone();
+            move |method: &str, _: &serde_json::Value, before: usize| {
+                if let (Some(app), "chat.postMessage", 1) = (place.get(), method, before) {
+                    let workspace = app.workspace(&"default".into()).unwrap();
+                    let client = workspace.slack().unwrap().client.clone();
+                    let next = SlackConnection::new(client, "C2".to_owned());
+                    workspace.slack.put(next);
+                }
+                Answer::Usual
+            }
+        };
+        let slack = ScriptedSlack::start_with(script).await;
+        let scene = Scene::with(slack, 20, 1).await;
+        assert!(place.set(scene.app.clone()).is_ok());
+        scene.post().await;
+        let posts = scene.slack.calls_of("chat.postMessage");
+        assert_eq!(posts.len(), 2);
+        assert!(posts.iter().all(|post| post["channel"] == "C1"));
+        scene.post().await;
+        let posts = scene.slack.calls_of("chat.postMessage");
+        assert!(posts.len() == 20 && posts[2]["channel"] == "C2");
+    }
+
+    #[tokio::test]
+    async fn a_job_updates_cards_for_a_while_only_and_the_next_goes_on() {
+        let scene = Scene::of(60, 1).await;
+        let stale = "insert into posts (workspace_id, kind, subject_id, channel_id, ts, first_claimed_at_ms, claimed_at_ms, posted_at_ms, wanted)
+             select 'default', 'card', id, 'C1', id, 1, 1, 1, 1 from traces";
+        scene.run(stale).await;
+        let refresh = async || {
+            let refreshed = refresh_cards(&scene.app, scene.workspace()).await;
+            refreshed.unwrap();
+            scene.slack.calls_of("chat.update").len()
+        };
+        let first = refresh().await;
+        assert!((1..30).contains(&first), "{first}");
+        for _ in 0..5 {
+            refresh().await;
+        }
+        let left = "select count(*) as found from posts where wanted > shown";
+        let left = sqlx::query(left).fetch_one(scene.app.db.pool()).await;
+        assert_eq!(left.unwrap().get::<i64, _>("found"), 0);
+        assert_eq!(scene.slack.calls_of("chat.update").len(), 60, "each once");
+    }
 
     #[test]
     fn about_one_trace_in_four_is_drawn_and_always_the_same() {
