@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::command::answers::{generate, pause, resume, standing_blocks};
 use super::interaction::{Action, Interaction};
+use super::owner::client_of;
 use crate::app::App;
 use crate::domain::{AnnotatorId, WorkspaceId};
 use crate::label;
@@ -91,8 +92,7 @@ fn refresh(app: &App, team: &str, user: &str, note: Option<String>) {
 
 async fn publish(app: &App, team: &str, user: &str, note: Option<String>) -> anyhow::Result<()> {
     let of_team = of_team(app, team).await?;
-    let client = of_team.iter().find_map(|one| one.slack());
-    let Some(slack) = client else {
+    let Some(client) = of_team.iter().find_map(|one| client_of(one)) else {
         return Ok(());
     };
     let mut blocks = vec![header("iofold")];
@@ -112,7 +112,7 @@ async fn publish(app: &App, team: &str, user: &str, note: Option<String>) -> any
     }
     blocks.truncate(BLOCKS_MAX);
     let view = json!({"type": "home", "blocks": blocks});
-    Ok(slack.client.publish_view(user, &view).await?)
+    Ok(client.publish_view(user, &view).await?)
 }
 
 async fn of_team<'a>(app: &'a App, team: &str) -> anyhow::Result<Vec<&'a Workspace>> {
@@ -148,7 +148,10 @@ async fn shown_to<'a>(
 }
 
 async fn channel(app: &App, workspace: &Workspace) -> sqlx::Result<String> {
-    let channel = outbox::last_channel(&app.db, &workspace.id).await?;
+    let channel = match workspace.slack() {
+        Some(slack) => outbox::channel_of(&app.db, &workspace.id, slack).await?,
+        None => None,
+    };
     Ok(channel.map_or_else(|| "*A channel*".to_owned(), |id| format!("*<#{id}>*")))
 }
 
@@ -230,7 +233,29 @@ fn open_swipe(app: &App, workspace: &WorkspaceId, by: AnnotatorId, trigger_id: S
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner::tests::two_workspaces;
     use super::*;
+    use crate::slack::scripted::ScriptedSlack;
+
+    #[tokio::test]
+    async fn a_home_comes_by_a_connection_that_is_not_at_its_end_and_names_where_people_are_asked()
+    {
+        let (gone, alive) = (ScriptedSlack::start().await, ScriptedSlack::start().await);
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = two_workspaces(&gone, &alive, &folder).await;
+        let labels = "insert into annotators values ('default', 'U7', 0), ('second', 'U7', 0)";
+        let labels = sqlx::query(labels).execute(app.db.pool()).await;
+        labels.expect("rows");
+        publish(&app, "T1", "U7", None).await.expect("a Home");
+        assert!(gone.calls_of("views.publish").is_empty());
+        let homes = alive.calls_of("views.publish");
+        assert_eq!(homes.len(), 1);
+        let shown = homes[0].to_string();
+        assert!(
+            shown.contains("<#C2>") && !shown.contains("<#C7>"),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn a_home_that_is_wanted_often_is_published_once_more() {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::domain::TraceId;
 use crate::outbox::{self, Kind};
-use crate::slack::Posted;
+use crate::slack::{self, Posted};
 use crate::workspace::Workspace;
 
 use super::interaction::Interaction;
@@ -103,6 +103,13 @@ pub(super) async fn card_of_event<'a, 'e>(
     Ok(None)
 }
 
+/// By which people of the workspace's team can be answered; `None` once the app is gone from it.
+pub(super) fn client_of(workspace: &Workspace) -> Option<&slack::Client> {
+    let slack = workspace.slack();
+    let slack = slack.filter(|slack| !slack.health.is_over());
+    slack.map(|slack| &slack.client)
+}
+
 /// Tells the person, where they can be told, that their click changed nothing.
 pub(super) fn refuse(app: &App, interaction: &Interaction) {
     let channel = interaction.channel().to_owned();
@@ -111,15 +118,74 @@ pub(super) fn refuse(app: &App, interaction: &Interaction) {
     let team = interaction.team().to_owned();
     app.tasks.spawn(async move {
         for workspace in app_in_task.workspaces() {
-            let Some(slack) = workspace.slack() else {
+            let Some(client) = client_of(workspace) else {
                 continue;
             };
             if matches!(app_in_task.is_of_team(workspace, &team).await, Ok(true)) {
                 let text = "iofold doesn't know this message, or you are a guest in this channel, so your \
                             click changed nothing.";
-                let _ = slack.client.post_ephemeral(&channel, &user, text).await;
+                let _ = client.post_ephemeral(&channel, &user, text).await;
                 return;
             }
         }
     });
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::WorkspaceId;
+    use crate::outbox::tests::app;
+    use crate::slack::scripted::ScriptedSlack;
+    use crate::workspace::{SlackConnection, register};
+
+    /// A team's two workspaces: the app is gone from C1, and C2 is the channel since people left C7 for it.
+    pub async fn two_workspaces(
+        gone: &ScriptedSlack,
+        alive: &ScriptedSlack,
+        folder: &tempfile::TempDir,
+    ) -> App {
+        let app = app(gone, folder, "C1").await;
+        let second = WorkspaceId::from("second");
+        register(&app.db, &second).await.expect("a row");
+        let url = format!("{}/api/", alive.url).parse().expect("a URL");
+        let client = slack::Client::new(&url, &"xoxb-2".into()).expect("a client");
+        let slack = SlackConnection::new(client, "C2".to_owned());
+        app.ensure_workspace(Workspace {
+            id: second,
+            langfuse: None,
+            webhook_secret: None,
+            langsmith: None,
+            openai: None,
+            slack: Some(slack).into(),
+        });
+        let earlier = "insert into posts (workspace_id, kind, subject_id, channel_id, ts, first_claimed_at_ms, claimed_at_ms, posted_at_ms)
+             values ('second', 'card', 't', 'C7', '1.1', 1, 1, 1)";
+        let earlier = sqlx::query(earlier).execute(app.db.pool()).await;
+        earlier.expect("a row");
+        for workspace in app.workspaces() {
+            let slack = workspace.slack().expect("it is connected");
+            slack.identity().await.expect("Slack answers");
+        }
+        let first = app.workspace(&"default".into()).and_then(Workspace::slack);
+        let health = &first.expect("it is connected").health;
+        health.end("The app was uninstalled in Slack.".to_owned());
+        app
+    }
+
+    #[tokio::test]
+    async fn a_refusal_comes_by_a_connection_that_is_not_at_its_end() {
+        let (gone, alive) = (ScriptedSlack::start().await, ScriptedSlack::start().await);
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = two_workspaces(&gone, &alive, &folder).await;
+        let click = json!({"type": "block_actions", "user": {"id": "U7"}, "team": {"id": "T1"}, "channel": {"id": "C2"}});
+        let click = serde_json::from_value(click).expect("an interaction");
+        refuse(&app, &click);
+        app.tasks.close();
+        app.tasks.wait().await;
+        assert!(gone.calls_of("chat.postEphemeral").is_empty());
+        assert_eq!(alive.calls_of("chat.postEphemeral").len(), 1);
+    }
 }

@@ -1,5 +1,6 @@
 use crate::app::App;
 use crate::outbox;
+use crate::slack;
 use crate::workspace::{SlackConnection, Workspace};
 
 /// Whose command it is, by where it was typed.
@@ -26,7 +27,7 @@ pub async fn place<'a>(
         if let Some(slack) = workspace.slack()
             && app.is_of_team(workspace, team).await?
         {
-            let known = outbox::last_channel(&app.db, &workspace.id).await?;
+            let known = outbox::channel_of(&app.db, &workspace.id, slack).await?;
             of_team.push((workspace, slack, known));
         }
     }
@@ -40,21 +41,40 @@ pub async fn place<'a>(
         Some((workspace, ..)) => Place::Of(workspace),
         None if of_team.is_empty() => Place::Nowhere,
         None => {
-            let ids = of_team.into_iter().filter_map(|(_, slack, known)| {
-                known.or_else(|| is_id(&slack.channel).then(|| slack.channel.clone()))
-            });
-            Place::Elsewhere(ids.filter(|id| is_id(id)).collect())
+            let ids = of_team.into_iter().filter_map(|(.., known)| known);
+            Place::Elsewhere(ids.filter(|id| slack::is_channel(id)).collect())
         }
     })
 }
 
+/// By the id of the workspace's channel; by its name while only that is known.
 fn is_bound(slack: &SlackConnection, known: Option<&str>, (id, name): (&str, &str)) -> bool {
     let bound = slack.channel.trim_start_matches('#');
-    bound == id || known == Some(id) || (!name.is_empty() && bound == name && known.is_none())
+    known.map_or(!name.is_empty() && bound == name, |known| known == id)
 }
 
-/// Whether it is a channel's id, and not its name.
-fn is_id(channel: &str) -> bool {
-    let is_sign = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-    channel.starts_with(['C', 'G']) && channel.len() > 2 && channel.chars().all(is_sign)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbound::owner::tests::two_workspaces;
+    use crate::slack::scripted::ScriptedSlack;
+
+    #[tokio::test]
+    async fn a_channel_that_was_left_for_another_is_nobodys() {
+        let (gone, alive) = (ScriptedSlack::start().await, ScriptedSlack::start().await);
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = two_workspaces(&gone, &alive, &folder).await;
+        for (channel, expected) in [("C1", "default"), ("C2", "second")] {
+            let found = place(&app, "T1", (channel, "answers")).await;
+            let Ok(Place::Of(workspace)) = found else {
+                panic!("{channel} is nobody's");
+            };
+            assert_eq!(workspace.id.as_str(), expected);
+        }
+        let found = place(&app, "T1", ("C7", "answers")).await;
+        let Ok(Place::Elsewhere(channels)) = found else {
+            panic!("C7 is somebody's");
+        };
+        assert_eq!(channels, ["C1", "C2"]);
+    }
 }
