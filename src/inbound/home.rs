@@ -209,8 +209,7 @@ async fn press(app: &App, interaction: &Interaction, action: &Action) -> anyhow:
         "home_pause" => Some(pause(app, workspace, &by, None).await?),
         "home_resume" => Some(resume(app, workspace).await?),
         "home_label" => {
-            let trigger_id = interaction.trigger_id.clone().unwrap_or_default();
-            open_swipe(app, &workspace.id, by, trigger_id);
+            open_swipe(app, &workspace.id, interaction);
             return Ok(());
         }
         _ => return Ok(()),
@@ -219,8 +218,11 @@ async fn press(app: &App, interaction: &Interaction, action: &Action) -> anyhow:
     Ok(())
 }
 
-fn open_swipe(app: &App, workspace: &WorkspaceId, by: AnnotatorId, trigger_id: String) {
+/// Opens the modal for labelling, beside the answer to Slack.
+pub(super) fn open_swipe(app: &App, workspace: &WorkspaceId, interaction: &Interaction) {
     let (app_in_task, id) = (app.clone(), workspace.clone());
+    let by = AnnotatorId::from(interaction.user.id.as_str());
+    let trigger_id = interaction.trigger_id.clone().unwrap_or_default();
     app.tasks.spawn(async move {
         let Some(workspace) = app_in_task.workspace(&id) else {
             return;

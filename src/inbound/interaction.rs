@@ -137,6 +137,9 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::R
     if [PAGES_BACK, PAGES_NEXT].contains(&action.action_id.as_str()) {
         return label::turn_page(app, interaction.team(), &interaction.view, &action.value).await;
     }
+    if action.action_id == label::DIGEST_ACTION {
+        return label_digest(app, interaction, &action.value).await;
+    }
     let Some(decision) = Decision::of_action(&action.action_id) else {
         return Ok(());
     };
@@ -147,6 +150,15 @@ async fn act(app: &App, interaction: &Interaction, action: &Action) -> anyhow::R
     let version = VersionId::from(action.value.as_str());
     report::decide(app, workspace, &version, decision, &interaction.user.id).await?;
     app.hint(&workspace.id, &[Work::RefreshPosts]);
+    Ok(())
+}
+
+/// Opens the modal for labelling from a digest's message.
+async fn label_digest(app: &App, interaction: &Interaction, subject: &str) -> anyhow::Result<()> {
+    match owner(app, interaction, Kind::Digest, subject).await? {
+        Some(workspace) => home::open_swipe(app, &workspace.id, interaction),
+        None => refuse(app, interaction),
+    }
     Ok(())
 }
 

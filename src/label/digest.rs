@@ -23,6 +23,9 @@ const CATCHING_UP_MS: i64 = 3 * 60_000;
 /// Of an hour's budget of cards, what comes at once after an absence.
 const AT_ONCE: i64 = 3;
 
+/// The button below a digest; its value is the digest's subject.
+pub const DIGEST_ACTION: &str = "digest_label";
+
 /// What became of the traces that waited; its words are a message's subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
@@ -173,10 +176,10 @@ fn message(digest: &Digest) -> Message {
     );
     let mut message = family::message(family::Mark::Asked, &head, &[&said], &[footer]);
     let label = button(
-        "home_label",
+        DIGEST_ACTION,
         "Label",
         "Label the traces that wait",
-        "digest",
+        &digest.subject(),
     );
     message.blocks.push(actions("digest", &[label]));
     message
@@ -206,7 +209,9 @@ mod tests {
             message.blocks[1]["elements"][0]["text"],
             "from 10:00 to 11:20 UTC"
         );
-        assert_eq!(message.blocks[2]["elements"][0]["action_id"], "home_label");
+        let button = &message.blocks[2]["elements"][0];
+        assert_eq!(button["action_id"], "digest_label");
+        assert_eq!(button["value"], DIGEST.subject());
     }
 
     #[test]

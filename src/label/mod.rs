@@ -24,7 +24,7 @@ mod votes;
 
 pub use acts::{Given, Standing};
 pub use card::THUMB_ACTIONS;
-pub use digest::Digest;
+pub use digest::{DIGEST_ACTION, Digest};
 pub use interaction::{Annotator, Done, Thumbed, give_thumb, react, reply, undo};
 pub use job::{post_cards, refresh_cards};
 pub use modal::{REASON_CALLBACK, reason_of};

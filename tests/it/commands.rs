@@ -17,6 +17,7 @@ on_both_databases!(
     the_figures_are_told_again,
     what_takes_long_is_answered_later,
     the_home_shows_how_the_workspace_stands_and_its_buttons_work,
+    a_digests_button_opens_the_modal_for_labelling,
 );
 
 async fn running_with(database: Database, traces: usize) -> (Front, Stage, Running) {
@@ -131,7 +132,10 @@ async fn a_budget_that_people_set_wins_and_stays(database: Database) {
     // All that was asked about before counts, so that no second card can come in this hour.
     let decided =
         "select count(*) as found from posts where kind = 'card' and posted_at_ms is not null";
-    assert_eq!(count(&running, decided).await, 1);
+    eventually("the card's row", || async {
+        (count(&running, decided).await == 1).then_some(())
+    })
+    .await;
     let shown = said(&stage, &front, "status").await;
     assert!(shown.contains("1 of 1 cards this hour"), "{shown}");
     said(&stage, &front, "budget 1000").await;
@@ -320,5 +324,36 @@ async fn the_home_shows_how_the_workspace_stands_and_its_buttons_work(database: 
     let paused = "select count(*) as found from channel_settings where paused_by is not null";
     assert_eq!(count(&running, paused).await, 0);
     assert!(front.home_of("EVE").is_none());
+    running.stop().await;
+}
+
+async fn a_digests_button_opens_the_modal_for_labelling(database: Database) {
+    let (front, stage, running) = running_with(database, 1).await;
+    let wanted = "insert into posts (workspace_id, kind, subject_id, attempts, first_claimed_at_ms, claimed_at_ms)
+                  values ('default', 'digest', '1780308000000:1780312800000:143:20:40', 0, 1, 0)";
+    let wanted = sqlx::query(wanted).execute(running.app.db.pool()).await;
+    wanted.expect("a row");
+    let digest = eventually("the digest", || async {
+        stage.of_kind("iofold_digest").await.pop()
+    })
+    .await;
+    let label = button(&digest, "Label").expect("a button");
+    let channel = stage.playground.places().remove(0).channel;
+    let team = iofold::playground::slack::TEAM_ID;
+    let press = async |team: &str, channel: &str| {
+        let click = click(team, channel, &digest, "ADA", label, &stamp());
+        assert_eq!(send(&stage, &click).await, (200, Value::Null));
+    };
+    press("TOTHER", &channel).await;
+    press(team, "COTHER").await;
+    eventually("the refusal", || async {
+        front.calls_of("chat.postEphemeral").pop()
+    })
+    .await;
+    assert!(front.modal().is_none());
+    press(team, &channel).await;
+    front
+        .modal_that("the modal", |modal| modal["callback_id"] == "swipe")
+        .await;
     running.stop().await;
 }
