@@ -290,6 +290,9 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// The playground, where nothing else is configured.
 fn playground(config: &Config, address: SocketAddr) -> anyhow::Result<Option<Playground>> {
+    if !config.wants_playground() {
+        playground::refuse_its_database(&config.database_url)?;
+    }
     let wanted = config.wants_playground().then(|| {
         Playground::open(PlaygroundConfig {
             labels_wanted: config.settings.labels_to_generate,

@@ -58,6 +58,14 @@ pub fn slack(environment: &Environment) -> Result<Option<SlackConfig>, ConfigErr
         set,
         "Copy the Bot User OAuth Token (xoxb-…) from the Slack app's page, OAuth & Permissions",
     )?;
+    if bot_token.starts_with("xapp-") {
+        return Err(ConfigError::new(
+            "SLACK_BOT_TOKEN",
+            "is an app-level token",
+            "It must be the Bot User OAuth Token (xoxb-…) from the Slack app's page, OAuth & Permissions; an xapp-… token \
+             is for SLACK_APP_TOKEN",
+        ));
+    }
     let app_token = app_token(environment)?;
     if app_token.is_none() {
         environment.needed(
@@ -135,6 +143,10 @@ mod tests {
             (
                 vec![TOKEN, CHANNEL, ("SLACK_APP_TOKEN", "xoxb-2")],
                 "SLACK_APP_TOKEN",
+            ),
+            (
+                vec![("SLACK_BOT_TOKEN", "xapp-1"), CHANNEL, SECRET],
+                "SLACK_BOT_TOKEN",
             ),
         ] {
             let error = read(&given).expect_err("it is half set").to_string();

@@ -157,23 +157,28 @@ async fn channel(app: &App, workspace: &Workspace) -> sqlx::Result<String> {
 
 async fn buttons(app: &App, workspace: &Workspace) -> sqlx::Result<Value> {
     let id = workspace.id.as_str();
-    let label = "Label one trace after another";
+    let label = "Label: one trace after another";
     let mut shown = button("home_label", "Label", label, id);
     shown["style"] = json!("primary");
     let paused = label::pace(app, &workspace.id).await?.pause.is_some();
     let pacing = match paused {
-        true => button("home_resume", "Resume cards", "Have cards come again", id),
+        true => button(
+            "home_resume",
+            "Resume cards",
+            "Resume cards: have them come again",
+            id,
+        ),
         false => button(
             "home_pause",
             "Pause cards",
-            "Have no cards come for a while",
+            "Pause cards: none until somebody resumes",
             id,
         ),
     };
     let generate = button(
         "home_generate",
         "Generate",
-        "Make an eval from the labels there are",
+        "Generate: make an eval from the labels there are",
         id,
     );
     Ok(actions(&format!("home {id}"), &[shown, generate, pacing]))

@@ -11,7 +11,7 @@ use super::interaction::Done;
 use super::{acts, store};
 use crate::app::App;
 use crate::domain::{AnnotatorId, Thumb, TraceId};
-use crate::slack::{Message, Whisper, actions, button, cut, escape, section};
+use crate::slack::{Message, Whisper, actions, button, context, cut, escape, section};
 use crate::workspace::Workspace;
 
 /// A person who did nothing for so long begins a new sitting.
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// Names in a line.
 const NAMES_MAX: usize = 20;
 const NAME_MAX: usize = 80;
+/// Words by which a card is known again.
+const ABOUT_WORDS: usize = 10;
 
 /// The `action_id` of the button that takes one's own label back; its value is the trace.
 pub const UNDO_ACTION: &str = "label_undo";
@@ -84,7 +86,23 @@ async fn line(
     let says_something = is_contested
         || done.before.is_some()
         || !acts::is_busy(app.db.pool(), &workspace.id, trace, annotator, sitting).await?;
-    Ok(says_something.then(|| votes_line(trace, annotator, own.thumb, &votes)))
+    if !says_something {
+        return Ok(None);
+    }
+    let mut message = votes_line(trace, annotator, own.thumb, &votes);
+    message.blocks.extend(about(app, workspace, trace).await?);
+    Ok(Some(message))
+}
+
+/// The first words of what was asked, for the line stands at the channel's end and not beside its card.
+async fn about(app: &App, workspace: &Workspace, trace: &TraceId) -> anyhow::Result<Option<Value>> {
+    let found = store::card_trace(&app.db, &workspace.id, trace).await?;
+    let asked = found
+        .map(|found| found.trace.input_text)
+        .unwrap_or_default();
+    let words: Vec<&str> = asked.split_whitespace().take(ABOUT_WORDS).collect();
+    let words = escape(&cut(&words.join(" "), NAME_MAX));
+    Ok((!words.is_empty()).then(|| context(&format!("About “{words}”"))))
 }
 
 type Vote = (AnnotatorId, Option<String>, Thumb);

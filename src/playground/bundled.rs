@@ -87,11 +87,40 @@ pub fn folder(database_url: &str) -> PathBuf {
     }
 }
 
+/// Refuses an embedded database that the playground has filled: recorded labels are nobody's opinion of real answers.
+///
+/// # Errors
+/// A sentence that says what to do.
+pub fn refuse_its_database(database_url: &str) -> anyhow::Result<()> {
+    let Some(path) = embedded_path(database_url) else {
+        return Ok(());
+    };
+    let folder = folder(database_url);
+    anyhow::ensure!(
+        !folder.exists(),
+        "{path} holds the playground's recorded traces, labels and evals, which would count as yours. Move it and {} away, \
+         or set DATABASE_URL to another file, such as sqlite://data/team.db",
+        folder.display()
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn a_real_service_is_told_to_leave_the_playgrounds_database() {
+        let home = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/iofold.db", home.path().display());
+        assert!(refuse_its_database(&url).is_ok());
+        std::fs::create_dir(folder(&url)).unwrap();
+        let refusal = refuse_its_database(&url).unwrap_err().to_string();
+        assert!(refusal.contains("set DATABASE_URL"), "{refusal}");
+        assert!(refuse_its_database("postgres://host/db").is_ok());
+    }
 
     #[test]
     fn the_bundled_traces_have_both_classes_and_a_label_each() {

@@ -9,14 +9,26 @@ pub struct Card {
     pub ts: String,
     /// The trace that it asks about.
     pub trace_id: String,
-    /// Each user's last thumb.
+    /// The last thumb of each user who clicked one on the card.
     pub thumbs: BTreeMap<String, Thumb>,
+    /// What the card says that its labels add up to, whichever way they were given; `None` where it says nothing.
+    shown: Option<Vec<Thumb>>,
 }
 
 impl Card {
-    /// What the thumbs add up to; `None` for 😐 and without thumbs.
+    /// What the labels add up to; `None` for 😐 and without labels.
     pub fn class(&self) -> Option<Class> {
-        consensus(self.thumbs.values().copied()).and_then(Thumb::class)
+        consensus(self.labels().into_iter()).and_then(Thumb::class)
+    }
+
+    /// Whether anybody labelled the trace.
+    pub fn is_labelled(&self) -> bool {
+        !self.labels().is_empty()
+    }
+
+    fn labels(&self) -> Vec<Thumb> {
+        let clicked = || self.thumbs.values().copied().collect();
+        self.shown.clone().unwrap_or_else(clicked)
     }
 }
 
@@ -40,7 +52,27 @@ fn card(state: &State, message: &Message) -> Option<Card> {
         thumbs: clicks
             .filter_map(|(user, clicks)| Some((user.clone(), last_thumb(clicks)?)))
             .collect(),
+        shown: tally(message),
     })
+}
+
+/// The labels that a card's last line counts.
+fn tally(message: &Message) -> Option<Vec<Thumb>> {
+    let last = message
+        .blocks
+        .iter()
+        .rfind(|block| block["type"] == "context")?;
+    let text = last["elements"][0]["text"].as_str()?;
+    if text.starts_with("No labels yet") {
+        return Some(Vec::new());
+    }
+    let mut labels = Vec::new();
+    for part in text.split(" · ").take(3) {
+        let (emoji, count) = part.split_once(' ')?;
+        let thumb = thumb_of(emoji)?;
+        labels.extend(std::iter::repeat_n(thumb, count.parse().ok()?));
+    }
+    Some(labels)
 }
 
 /// The last thumb of a user's clicks that was not undone; other buttons of a card change none.
@@ -109,6 +141,8 @@ fn of_type<'a>(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -135,5 +169,21 @@ mod tests {
         assert_eq!(thumb_of("Bad 👎"), Some(Thumb::Down));
         assert_eq!(thumb_of("😐"), Some(Thumb::Neutral));
         assert_eq!(thumb_of("Deploy"), None);
+    }
+
+    #[test]
+    fn labels_given_by_whichever_way_are_read_off_the_card() {
+        let card = |text: &str| {
+            let line = json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]});
+            let message = json!({
+                "ts": "1.1", "channel": "C1", "text": "", "blocks": [{"type": "section"}, line], "metadata": null,
+                "thread_ts": null, "edited_ts": null, "only_for": null,
+            });
+            tally(&serde_json::from_value(message).unwrap())
+        };
+        assert_eq!(card("No labels yet · 1.3 s"), Some(Vec::new()));
+        let both = vec![Thumb::Up, Thumb::Up, Thumb::Down];
+        assert_eq!(card("👍 2 · 👎 1 · 😐 0 · 1.3 s"), Some(both));
+        assert_eq!(card("something else"), None);
     }
 }

@@ -71,6 +71,7 @@ use self::secrets::Secrets;
 use self::slack::{Channel, RateLimits, Slack, Timing, User};
 use self::stream::Releases;
 
+pub use self::bundled::refuse_its_database;
 pub use self::web::router;
 
 /// The handle of the person at the page.

@@ -111,7 +111,7 @@ impl Playground {
     pub(super) fn expected(&self, place: &Place) -> (usize, usize) {
         let cards = cards::cards(&self.0.slack.state(), &place.channel);
         let is_recorded = |card: &Card| !self.0.langfuse.recorded_labels(&card.trace_id).is_empty();
-        let waits = |card: &&Card| card.thumbs.is_empty() && is_recorded(card);
+        let waits = |card: &&Card| !card.is_labelled() && is_recorded(card);
         let unlabelled = cards.iter().filter(waits).count();
         let mut releases = place.releases.lock().expect("no holder of the lock panics");
         (unlabelled, releases.coming(&cards))

@@ -132,7 +132,7 @@ impl Playground {
         json!({
             "id": channel.id, "name": channel.name, "topic": channel.topic,
             "workspace": place.workspace, "project": place.project, "cards": cards.len(),
-            "labelled": cards.iter().filter(|card| !card.thumbs.is_empty()).count(),
+            "labelled": cards.iter().filter(|card| card.is_labelled()).count(),
             "up": of(Class::Pass), "down": of(Class::Fail), "wanted": self.0.labels_wanted,
             "report_ts": eval.report_ts, "not_yet_ts": eval.not_yet_ts, "deployed": eval.is_deployed,
             "discarded": eval.is_discarded,

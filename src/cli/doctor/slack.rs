@@ -112,9 +112,15 @@ pub async fn clicks(config: &Config) -> anyhow::Result<String> {
         return Ok(not_configured(config));
     }
     let Some(socket_mode) = SocketMode::of(config)? else {
+        let address = match &config.public_url {
+            Some(_) => format!("{}/slack/…", base(config)),
+            None => {
+                "the address in the app's manifest (not known here; IOFOLD_PUBLIC_URL names it)"
+                    .to_owned()
+            }
+        };
         return Ok(format!(
-            "signed requests to {}/slack/…; SLACK_APP_TOKEN has them come by Socket Mode, without an address",
-            base(config)
+            "signed requests to {address}, which is not tried; SLACK_APP_TOKEN has them come by Socket Mode, without an address"
         ));
     };
     let mut socket = socket_mode.open().await?;

@@ -39,7 +39,7 @@ pub async fn answer(
                 label::set_cards_per_hour(&app.db, &workspace.id, cards).await?;
                 app.jobs.push(&workspace.id, Work::PostCards).await;
             }
-            Ok(budget(&standing(app, workspace).await?))
+            Ok(budget(&standing(app, workspace).await?, cards))
         }
         Ask::Help | Ask::Here | Ask::Label => Ok(help()),
     }
@@ -227,13 +227,17 @@ async fn paced(app: &App, workspace: &Workspace) -> anyhow::Result<Message> {
     }))
 }
 
-fn budget(standing: &Standing) -> Message {
+fn budget(standing: &Standing, set: Option<i64>) -> Message {
     let llm = match &standing.llm {
         Some(llm) => llm.in_words(),
         None => "none is configured".to_owned(),
     };
+    let how = match set {
+        Some(set) => format!("✅ From now on up to {set} cards an hour."),
+        None => "`/iofold budget 30` sets the cards an hour.".to_owned(),
+    };
     line(&format!(
-        "*Cards*: {}\n*LLM*: {llm}\n`/iofold budget 30` sets the cards an hour.",
+        "*Cards*: {}\n*LLM*: {llm}\n{how}",
         cards(standing)
     ))
 }

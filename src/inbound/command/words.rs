@@ -33,7 +33,11 @@ pub const HELP: [(&str, &str, &str); 10] = [
         "budget [30]",
         "what cards and the LLM may take; with a number, cards an hour",
     ),
-    ("here", "here", "ask in this channel from now on"),
+    (
+        "here",
+        "here",
+        "ask in this channel from now on, where the channel is not set by who runs iofold",
+    ),
     ("help", "help", "this list"),
 ];
 

@@ -150,8 +150,8 @@ impl Shown {
     }
 }
 
-const NOTHING: &str = "*Nothing to label.* 🎉\nYou have seen all that people are asked about. New traces come into the \
-    channel by themselves.";
+const NOTHING: &str = "*Nothing to label.* 🎉\nYou have labelled or left out all that people are asked about. New traces \
+    come into the channel by themselves. What you left out comes back by *Undo*, or in a card's menu by *Skip* and *Ask me again*.";
 
 /// "You labelled 7 · 5 more until the eval".
 fn progress(count: &Count) -> String {
