@@ -1,19 +1,17 @@
 //! A deployed version whose agreement on fresh labels has fallen: noticed, told, and a refinement of it wanted.
 
-use std::collections::BTreeSet;
-
 use super::figures::{Judged, Report};
 use super::job::fresh;
 use super::refinements::{self, Fallen, Refinement};
 use super::store;
 use super::thread::{fallen_message, kept_message};
 use crate::app::App;
-use crate::domain::{TraceId, VersionId};
+use crate::domain::VersionId;
 use crate::generate::{Versus, attempt_after};
 use crate::jobs::Work;
 use crate::outbox::{self, Kind};
 use crate::stats::{has_fallen, wilson};
-use crate::store::{TraceLabels, all_labels, seen_labels};
+use crate::store::{TraceLabels, all_labels, seen_groups};
 use crate::workspace::{SlackConnection, Workspace};
 
 /// Wants a refinement of each deployed version whose figures have fallen; of the same one again only at half more labels.
@@ -74,7 +72,7 @@ async fn fallen(
     let Some(promised) = promised(&serde_json::from_str(&stored.figures)?) else {
         return Ok(None);
     };
-    let seen: BTreeSet<TraceId> = seen_labels(db, id, &version.id).await?;
+    let seen = seen_groups(db, id, &version.id).await?;
     let outcomes = store::outcomes(db, id, &version.id).await?;
     let judged = fresh(labels, &seen, &outcomes, version.created_at_ms);
     let agrees: Vec<bool> = judged.iter().filter_map(Judged::agrees).collect();

@@ -16,7 +16,7 @@ use crate::jobs::Work;
 use crate::outbox::{self, Kind};
 use crate::slack::{self, Message, Posted};
 use crate::stats::Paired;
-use crate::store::{TraceLabels, all_labels, seen_labels};
+use crate::store::{TraceLabels, all_labels, seen_groups, seen_labels};
 use crate::workspace::{SlackConnection, Workspace};
 
 /// Reports every version that has run on the labelled traces, tells of attempts that made none, answers requests for a
@@ -124,7 +124,7 @@ async fn make_figures(
 ) -> anyhow::Result<Option<Report>> {
     let labels = all_labels(&app.db, &workspace.id).await?;
     let outcomes = store::outcomes(&app.db, &workspace.id, &version.id).await?;
-    let seen = seen_labels(&app.db, &workspace.id, &version.id).await?;
+    let seen = seen_groups(&app.db, &workspace.id, &version.id).await?;
     let Some(unseen) = unseen(&labels, &seen, &outcomes, version.created_at_ms) else {
         return Ok(None);
     };
@@ -154,18 +154,15 @@ async fn make_figures(
 }
 
 /// A version that was not compared when it was made, for a person wrote it, and the one before, on labels of which
-/// neither has seen any of the group: what the one before has seen, it has. Apart on labels given before the version was
+/// neither has `seen` the group: what the one before has seen, it has. Apart on labels given before the version was
 /// made, and since. One that either could not answer is left out; `None` without such labels.
 fn versus(
     labels: &[TraceLabels],
-    seen: &BTreeSet<TraceId>,
+    seen: &BTreeSet<String>,
     [new, old]: [&BTreeMap<TraceId, StoredOutcome>; 2],
     made_at_ms: i64,
 ) -> (Option<Versus>, Option<Versus>) {
-    let seen_groups = seen_groups(labels, seen);
-    let unseen = labels
-        .iter()
-        .filter(|labels| !seen_groups.contains(labels.group.as_str()));
+    let unseen = labels.iter().filter(|labels| !seen.contains(&labels.group));
     let is_right = |labels: &TraceLabels, said: &BTreeMap<TraceId, StoredOutcome>| {
         let said = said.get(&labels.trace).filter(|said| said.is_repeatable)?;
         Some(said.verdict.and_then(Verdict::class) == Some(labels.class()?))
@@ -185,15 +182,6 @@ fn versus(
     (of(false), of(true))
 }
 
-fn seen_groups<'l>(labels: &'l [TraceLabels], seen: &BTreeSet<TraceId>) -> BTreeSet<&'l str> {
-    let is_seen = |labels: &&TraceLabels| seen.contains(&labels.trace);
-    labels
-        .iter()
-        .filter(is_seen)
-        .map(|l| l.group.as_str())
-        .collect()
-}
-
 /// Labelled traces that a version has not seen, by whether they were labelled before it was made.
 #[derive(Debug, Default, PartialEq)]
 struct Unseen {
@@ -201,17 +189,16 @@ struct Unseen {
     fresh: Vec<Judged>,
 }
 
-/// A trace of a group that the version has seen a label of counts as neither: it is too alike to test on.
+/// A trace of a group that the version has `seen` a label of counts as neither: it is too alike to test on.
 ///
 /// `None` while a trace that was labelled before the version was made has no outcome. One that was
 /// labelled from then on and has none yet is left out.
 fn unseen(
     labels: &[TraceLabels],
-    seen: &BTreeSet<TraceId>,
+    seen: &BTreeSet<String>,
     outcomes: &BTreeMap<TraceId, StoredOutcome>,
     made_at_ms: i64,
 ) -> Option<Unseen> {
-    let seen_groups = seen_groups(labels, seen);
     let mut unseen = Unseen::default();
     for labels in labels {
         let was_there = labels.first_labelled_at_ms < made_at_ms;
@@ -225,18 +212,16 @@ fn unseen(
             true => &mut unseen.held_out,
             false => &mut unseen.fresh,
         };
-        let class = labels
-            .class()
-            .filter(|_| !seen_groups.contains(labels.group.as_str()));
+        let class = labels.class().filter(|_| !seen.contains(&labels.group));
         kind.extend(class.map(|class| Judged::new(class, outcome.verdict)));
     }
     Some(unseen)
 }
 
-/// Labelled traces that came after a version was made, and that it has not seen.
+/// Labelled traces that came after a version was made, without those of groups that it has `seen`.
 pub fn fresh(
     labels: &[TraceLabels],
-    seen: &BTreeSet<TraceId>,
+    seen: &BTreeSet<String>,
     outcomes: &BTreeMap<TraceId, StoredOutcome>,
     made_at_ms: i64,
 ) -> Vec<Judged> {
@@ -389,6 +374,13 @@ mod tests {
         }
     }
 
+    fn groups(names: &[&str]) -> BTreeSet<String> {
+        names
+            .iter()
+            .map(|name| format!("group of {name}"))
+            .collect()
+    }
+
     fn outcomes(traces: &[&str]) -> BTreeMap<TraceId, StoredOutcome> {
         let outcome = |trace: &&str| {
             let (verdict, reason) = (Some(Verdict::Pass), String::new());
@@ -412,13 +404,28 @@ mod tests {
             labels("seen at once", Thumb::Down, MADE_AT),
         ];
         let outcomes = outcomes(&["seen", "held out", "neutral", "fresh", "seen at once"]);
-        let seen = ["seen", "seen at once"].map(TraceId::from).into();
+        let seen = groups(&["seen", "seen at once"]);
         let judged = |class| vec![Judged::new(class, Some(Verdict::Pass))];
         let expected = Unseen {
             held_out: judged(Class::Pass),
             fresh: judged(Class::Fail),
         };
         assert_eq!(unseen(&labels, &seen, &outcomes, MADE_AT), Some(expected));
+    }
+
+    #[test]
+    fn a_group_stays_seen_after_the_label_that_was_learnt_from_is_gone() {
+        let alike = [
+            labels("seen/before", Thumb::Up, MADE_AT - 1),
+            labels("seen/since", Thumb::Up, MADE_AT),
+        ];
+        let outcomes = outcomes(&["seen/before", "seen/since"]);
+        let seen = groups(&["seen"]);
+        let nothing = Some(Unseen::default());
+        assert_eq!(unseen(&alike, &seen, &outcomes, MADE_AT), nothing);
+        assert_eq!(fresh(&alike, &seen, &outcomes, MADE_AT), []);
+        let none = versus(&alike, &seen, [&outcomes, &outcomes], MADE_AT);
+        assert_eq!(none, (None, None));
     }
 
     #[test]
@@ -434,12 +441,12 @@ mod tests {
         fails
             .values_mut()
             .for_each(|said| said.verdict = Some(Verdict::Fail));
-        let seen = ["seen"].map(TraceId::from).into();
+        let seen = groups(&["seen"]);
         let (kept_back, fresh) = versus(&labels, &seen, [&passes, &fails], MADE_AT);
         let kept_back = kept_back.unwrap();
         assert_eq!((kept_back.compared.n, kept_back.compared.wins), (1, 1));
         assert_eq!(fresh, None);
-        let all = ["seen", "here", "there"].map(TraceId::from).into();
+        let all = groups(&["seen", "here", "there"]);
         let none = versus(&labels, &all, [&passes, &fails], MADE_AT);
         assert_eq!(none, (None, None));
         let here = fails.get_mut(&TraceId::from("here")).unwrap();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::outbox::{self, Kind};
-use crate::store::seen_labels;
+use crate::store::{seen_groups, seen_labels};
 
 const HERE: &str = "here";
 
@@ -285,6 +285,14 @@ async fn seen_labels_and_questions_are_read_from_their_own_workspace() {
     assert_eq!(
         seen_labels(&db, &HERE.into(), &"v1".into()).await.unwrap(),
         ["t1".into()].into()
+    );
+    let group = "update traces set trace_group = 'alike' where id = $1";
+    run(&db, group, &["t1"]).await;
+    let groups = seen_groups(&db, &HERE.into(), &"v1".into()).await.unwrap();
+    assert_eq!(
+        groups,
+        ["alike".to_owned()].into(),
+        "whether labelled or not"
     );
     assert!(
         seen_labels(&db, &"elsewhere".into(), &"v1".into())

@@ -130,6 +130,24 @@ pub async fn seen_labels(
     rows.iter().map(read).collect()
 }
 
+/// The groups of those traces, whether or not their labels still stand: what was learnt stays learnt.
+pub async fn seen_groups(
+    db: &Db,
+    workspace: &WorkspaceId,
+    version: &VersionId,
+) -> sqlx::Result<BTreeSet<String>> {
+    let rows = sqlx::query(
+        "select distinct trace_group from seen_labels join traces
+           on traces.workspace_id = seen_labels.workspace_id and traces.id = seen_labels.trace_id
+         where seen_labels.workspace_id = $1 and version_id = $2",
+    )
+    .bind(workspace.as_str())
+    .bind(version.as_str())
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(|row| row.try_get("trace_group")).collect()
+}
+
 /// The newest complete traces of a workspace, schema version 1 as JSON.
 pub async fn newest_payloads(
     db: &Db,

@@ -15,7 +15,9 @@ use sqlx::{Any, AnyPool, Transaction};
 
 use crate::clock::Clock;
 
-pub use labels::{TraceLabels, all_labels, labelled_traces, newest_payloads, seen_labels};
+pub use labels::{
+    TraceLabels, all_labels, labelled_traces, newest_payloads, seen_groups, seen_labels,
+};
 pub use sessions::{labelled_sessions, with_session};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
