@@ -143,8 +143,9 @@ async fn fulfil(
             label::asked_again()
         }
         Wish::ShowAll => {
-            let trigger_id = interaction.trigger_id.as_deref().unwrap_or_default();
-            return label::show_all(app, workspace, &trace, trigger_id).await;
+            let trigger_id = interaction.trigger_id.clone().unwrap_or_default();
+            label::show_all(app, workspace, trace, trigger_id);
+            return Ok(());
         }
     };
     tell(app, workspace, interaction, answer);

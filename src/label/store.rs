@@ -297,29 +297,42 @@ pub async fn has_eval(db: &Db, workspace: &WorkspaceId) -> sqlx::Result<bool> {
     Ok(found.is_some())
 }
 
+impl CardTrace {
+    /// Reads a row of [`card_row`], which takes its time where the trace is large.
+    pub fn of_row(row: &AnyRow) -> anyhow::Result<Self> {
+        Ok(Self {
+            trace: serde_json::from_str(row.try_get("payload")?)?,
+            cleaned: row.try_get::<i64, _>("cleaned")? == 1,
+            asked_by: row.try_get("asked_by")?,
+            deleted: row.try_get::<i64, _>("deleted")? == 1,
+        })
+    }
+}
+
 /// A trace for its card; `None` where the workspace has no such trace.
 pub async fn card_trace(
     db: &Db,
     workspace: &WorkspaceId,
     trace: &TraceId,
 ) -> anyhow::Result<Option<CardTrace>> {
-    let row = sqlx::query(
+    let row = card_row(db, workspace, trace).await?;
+    row.as_ref().map(CardTrace::of_row).transpose()
+}
+
+/// Its row, unread.
+pub async fn card_row(
+    db: &Db,
+    workspace: &WorkspaceId,
+    trace: &TraceId,
+) -> sqlx::Result<Option<AnyRow>> {
+    sqlx::query(
         "select payload, cleaned, asked_by, case when deleted_at_ms is null then 0 else 1 end as deleted
          from traces where workspace_id = $1 and id = $2",
     )
     .bind(workspace.as_str())
     .bind(trace.as_str())
     .fetch_optional(db.pool())
-    .await?;
-    let read = |row: AnyRow| {
-        Ok(CardTrace {
-            trace: serde_json::from_str(row.try_get("payload")?)?,
-            cleaned: row.try_get::<i64, _>("cleaned")? == 1,
-            asked_by: row.try_get("asked_by")?,
-            deleted: row.try_get::<i64, _>("deleted")? == 1,
-        })
-    };
-    row.map(read).transpose()
+    .await
 }
 
 /// How the thumbs of a trace add up.
