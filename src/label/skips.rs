@@ -11,7 +11,10 @@ use crate::domain::{AnnotatorId, TraceId, WorkspaceId, head};
 use crate::store::Db;
 
 /// Traces looked at between two looks at the rows, where areas are left out.
-const LOOKED_AT_ONCE: i64 = 100;
+const LOOKED_AT_ONCE: i64 = 1_000;
+
+/// A payload has its name in so many characters, unless its id or the name is huge.
+const NAMED_WITHIN: i64 = 2_000;
 
 /// Names are told apart by so many characters: Postgres indexes no longer ones.
 const NAME_MAX: usize = 500;
@@ -72,7 +75,8 @@ pub async fn unlabelled_for(
 ) -> anyhow::Result<Vec<TraceId>> {
     let areas = areas_of(db, workspace, annotator).await?;
     if areas.is_empty() {
-        return Ok(page(db, workspace, annotator, (limit, 0)).await?);
+        let some = page(db, workspace, annotator, (limit, 0)).await?;
+        return Ok(some.into_iter().map(|(trace, _)| trace).collect());
     }
     let mut wanted = Vec::new();
     let mut looked = 0;
@@ -80,8 +84,11 @@ pub async fn unlabelled_for(
         let some = page(db, workspace, annotator, (LOOKED_AT_ONCE, looked)).await?;
         looked += some.len() as i64;
         let is_last = (some.len() as i64) < LOOKED_AT_ONCE;
-        for trace in some {
-            let name = name_of(db, workspace, &trace).await?;
+        for (trace, payload) in some {
+            let name = match name_in(&payload) {
+                Some(name) => name,
+                None => name_of(db, workspace, &trace).await?,
+            };
             if !name.is_some_and(|name| areas.contains(&name)) {
                 wanted.push(trace);
             }
@@ -164,15 +171,19 @@ async fn areas_of(
     rows.iter().map(|row| row.try_get("subject")).collect()
 }
 
-/// Whatever their area.
+/// Whatever their area; each with the beginning of its payload.
 async fn page(
     db: &Db,
     workspace: &WorkspaceId,
     annotator: &AnnotatorId,
     (limit, skipped): (i64, i64),
-) -> sqlx::Result<Vec<TraceId>> {
+) -> sqlx::Result<Vec<(TraceId, String)>> {
     let rows = sqlx::query(
-        "select traces.id from posts join traces
+        "select page.id, substr(traces.payload, 1, cast($5 as integer)) as payload from (
+         select traces.id, started_at_ms,
+                (select count(*) from labels where labels.workspace_id = traces.workspace_id
+                 and labels.trace_id = traces.id) as given
+         from posts join traces
            on traces.workspace_id = posts.workspace_id and traces.id = posts.subject_id
          where posts.workspace_id = $1 and posts.kind = 'card' and posts.refusal is null
            and deleted_at_ms is null
@@ -181,17 +192,22 @@ async fn page(
            and not exists (select 1 from skips where skips.workspace_id = traces.workspace_id
                            and skips.annotator_id = $2 and skips.kind = 'trace'
                            and skips.subject = traces.id and skipped = 1)
-         order by (select count(*) from labels where labels.workspace_id = traces.workspace_id
-                   and labels.trace_id = traces.id), started_at_ms desc, traces.id
-         limit $3 offset $4",
+         order by given, started_at_ms desc, traces.id
+         limit $3 offset $4) page
+         join traces on traces.workspace_id = $1 and traces.id = page.id
+         order by given, page.started_at_ms desc, page.id",
     )
     .bind(workspace.as_str())
     .bind(annotator.as_str())
     .bind(limit)
     .bind(skipped)
+    .bind(NAMED_WITHIN)
     .fetch_all(db.pool())
     .await?;
-    let read = |row: &AnyRow| row.try_get::<String, _>("id").map(TraceId::from);
+    let read = |row: &AnyRow| {
+        let id: String = row.try_get("id")?;
+        Ok((id.into(), row.try_get("payload")?))
+    };
     rows.iter().map(read).collect()
 }
 
@@ -216,6 +232,57 @@ async fn name_of(
         return Ok(None);
     };
     let named: Named = serde_json::from_str(row.try_get("payload")?)?;
-    let name = named.name.map(|name| head(&name, NAME_MAX).to_owned());
-    Ok(name.filter(|name| !name.is_empty()))
+    Ok(area(named.name))
+}
+
+fn area(name: Option<String>) -> Option<String> {
+    let name = name.map(|name| head(&name, NAME_MAX).to_owned());
+    name.filter(|name| !name.is_empty())
+}
+
+/// The same from the beginning of a payload, whose keys have an order; `None` where it does not reach so far.
+fn name_in(payload: &str) -> Option<Option<String>> {
+    let (_, rest) = first::<String>(payload.strip_prefix("{\"id\":")?)?;
+    let (name, _) = first(rest.strip_prefix(",\"name\":")?)?;
+    Some(area(name))
+}
+
+/// The JSON value that a text begins with, and what follows it.
+fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Option<(T, &'t str)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter();
+    let value = values.next()?.ok()?;
+    Some((value, &text[values.byte_offset()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::Trace;
+
+    fn payload(id: &str, name: Option<&str>) -> String {
+        let trace: Trace = serde_json::from_value(json!({
+            "id": id, "name": name, "session_id": null, "user_id": null, "timestamp": "", "tags": [],
+            "metadata": {"name": "another"}, "input": null, "output": null, "input_text": "",
+            "output_text": "", "messages": [], "tool_calls": [], "observations": [],
+            "latency_ms": null, "total_cost": null,
+        }))
+        .unwrap();
+        serde_json::to_string(&trace).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_read_off_the_beginning_or_not_at_all(
+            id in any::<String>(), name in any::<Option<String>>(), cut in 0..200_usize,
+        ) {
+            let payload = payload(&id, name.as_deref());
+            let area = area(name);
+            prop_assert_eq!(name_in(&payload), Some(area.clone()));
+            let beginning: String = payload.chars().take(cut).collect();
+            prop_assert!(name_in(&beginning).is_none_or(|found| found == area));
+        }
+    }
 }
