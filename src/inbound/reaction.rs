@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::interaction::microseconds;
 use super::owner::card_of_event;
-use super::person::annotator;
+use super::person::{annotator, deadline};
 use crate::app::App;
 use crate::domain::{AnnotatorId, Thumb};
 use crate::label::{self, Annotator};
@@ -12,6 +12,7 @@ use crate::slack::Posted;
 
 /// `reaction_added` and `reaction_removed` (docs.slack.dev).
 pub(super) async fn handle(app: &App, envelope: &Value) -> anyhow::Result<()> {
+    let deadline = deadline();
     let event = &envelope["event"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let Some(thumb) = thumb_of(&text(&event["reaction"])) else {
@@ -25,7 +26,8 @@ pub(super) async fn handle(app: &App, envelope: &Value) -> anyhow::Result<()> {
     let Some((workspace, trace, team)) = card_of_event(app, envelope, &place).await? else {
         return Ok(());
     };
-    let Some(person) = annotator(app, workspace, envelope, (&user, team)).await? else {
+    let who = (user.as_str(), team);
+    let Some(person) = annotator(app, workspace, envelope, who, deadline).await? else {
         return Ok(());
     };
     let id = AnnotatorId::from(user);

@@ -1,10 +1,11 @@
 //! Replies in the thread of a card: said first, edited, deleted.
 
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use super::interaction::microseconds;
 use super::owner::card_of_event;
-use super::person::annotator;
+use super::person::{annotator, deadline};
 use crate::app::App;
 use crate::domain::{AnnotatorId, head};
 use crate::label::{self, Annotator, Remark};
@@ -30,6 +31,7 @@ struct Said<'a> {
 
 /// `message` and its subtypes (docs.slack.dev, "message event").
 pub(super) async fn handle(app: &App, envelope: &Value) -> anyhow::Result<()> {
+    let deadline = deadline();
     let event = &envelope["event"];
     let Some(said) = Said::of(event) else {
         return Ok(());
@@ -42,13 +44,13 @@ pub(super) async fn handle(app: &App, envelope: &Value) -> anyhow::Result<()> {
         return Ok(());
     };
     let (Some(person), Some(slack)) = (
-        annotator(app, workspace, envelope, (said.user, team)).await?,
+        annotator(app, workspace, envelope, (said.user, team), deadline).await?,
         workspace.slack(),
     ) else {
         return Ok(());
     };
     let text = match said.text {
-        Some(text) => Some(plain(&slack.client, head(text, READ_MAX)).await),
+        Some(text) => Some(plain(&slack.client, head(text, READ_MAX), deadline).await),
         None => None,
     };
     let id = AnnotatorId::from(said.user);
@@ -97,8 +99,8 @@ impl<'a> Said<'a> {
     }
 }
 
-/// `mrkdwn` as plain text: mentions by their names, links by their texts.
-async fn plain(client: &Client, mrkdwn: &str) -> String {
+/// `mrkdwn` as plain text: mentions by their names, as far as Slack says them until the deadline, links by their texts.
+async fn plain(client: &Client, mrkdwn: &str, deadline: Instant) -> String {
     let mut plain = String::new();
     let (mut rest, mut names) = (mrkdwn, 0);
     while let Some((before, after)) = rest.split_once('<') {
@@ -109,8 +111,12 @@ async fn plain(client: &Client, mrkdwn: &str) -> String {
         match inside.strip_prefix('@') {
             Some(user) if !user.contains('|') => {
                 names += 1;
+                let name = match names {
+                    ..=NAMES_MAX => timeout_at(deadline, name_of(client, user)).await,
+                    _ => Ok(None),
+                };
                 plain.push('@');
-                plain.push_str(&name_of(client, user, names).await);
+                plain.push_str(&name.ok().flatten().unwrap_or_else(|| "someone".to_owned()));
             }
             _ => plain.push_str(&unescaped(&shown(inside))),
         }
@@ -120,15 +126,9 @@ async fn plain(client: &Client, mrkdwn: &str) -> String {
     plain
 }
 
-async fn name_of(client: &Client, user: &str, names: usize) -> String {
-    let known = match names {
-        ..=NAMES_MAX => client.person(user).await.ok(),
-        _ => None,
-    };
-    let name = known
-        .map(|person| person.name)
-        .filter(|name| !name.is_empty());
-    name.unwrap_or_else(|| "someone".to_owned())
+async fn name_of(client: &Client, user: &str) -> Option<String> {
+    let person = client.person(user).await.ok()?;
+    Some(person.name).filter(|name| !name.is_empty())
 }
 
 /// What Slack shows for what stands between `<` and `>`.
@@ -211,6 +211,16 @@ mod tests {
             assert_eq!(Said::of(&reply), None, "{reply}");
         }
         assert_eq!(Said::of(&Value::Null), None);
+    }
+
+    #[tokio::test]
+    async fn whose_name_does_not_come_in_time_is_someone() {
+        // It takes calls and answers none.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/api/", silent.local_addr().unwrap());
+        let client = Client::new(&url.parse().unwrap(), &"xoxb-1".into()).unwrap();
+        let said = plain(&client, "<@U1> and <@U2> say &lt;b&gt;", Instant::now()).await;
+        assert_eq!(said, "@someone and @someone say <b>");
     }
 
     #[test]
