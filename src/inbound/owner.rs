@@ -8,11 +8,12 @@ use crate::outbox::{self, Kind};
 use crate::slack::{self, Posted};
 use crate::workspace::Workspace;
 
-use super::interaction::Interaction;
+use super::interaction::{Interaction, microseconds};
 use super::person::teams;
 
 /// The workspace whose message was clicked: the signature's team, and the channel where the message
-/// of this kind and subject stands. The button's value alone is never believed.
+/// of this kind and subject stands, or stood: the lines that only one person sees outlive it. The button's value alone is
+/// never believed.
 pub(super) async fn owner<'a>(
     app: &'a App,
     interaction: &Interaction,
@@ -26,7 +27,7 @@ pub(super) async fn owner<'a>(
         if !app.is_of_team(workspace, interaction.team()).await? {
             continue;
         }
-        let stands = match outbox::find(&app.db, &workspace.id, kind, subject).await? {
+        let stands = match outbox::find_even_gone(&app.db, &workspace.id, kind, subject).await? {
             Some(posted) => posted.channel == interaction.channel(),
             None => settle(app, workspace, interaction, kind, subject).await?,
         };
@@ -90,6 +91,9 @@ pub async fn card_at<'a>(
 }
 
 /// The card that an event is about, and the team whose it is.
+///
+/// # Errors
+/// The place may be that of a card that is just being posted: Slack sends the event again.
 pub(super) async fn card_of_event<'a, 'e>(
     app: &'a App,
     envelope: &'e Value,
@@ -100,6 +104,12 @@ pub(super) async fn card_of_event<'a, 'e>(
             return Ok(Some((workspace, trace, team)));
         }
     }
+    for team in teams(envelope) {
+        anyhow::ensure!(
+            !may_be_posted_to(app, team, place).await?,
+            "a card is posted, and it is not written down yet where"
+        );
+    }
     Ok(None)
 }
 
@@ -108,6 +118,26 @@ pub(super) fn client_of(workspace: &Workspace) -> Option<&slack::Client> {
     let slack = workspace.slack();
     let slack = slack.filter(|slack| !slack.health.is_over());
     slack.map(|slack| &slack.client)
+}
+
+async fn may_be_posted_to(app: &App, team: &str, place: &Posted) -> anyhow::Result<bool> {
+    let posted_at_ms = microseconds(&place.ts) / 1_000;
+    for workspace in app.workspaces() {
+        let Some(slack) = workspace.slack() else {
+            continue;
+        };
+        if !app.is_of_team(workspace, team).await? {
+            continue;
+        }
+        let (db, id) = (&app.db, &workspace.id);
+        let channel = outbox::channel_of(db, id, slack).await?;
+        if channel.is_none_or(|channel| channel == place.channel)
+            && outbox::may_stand(db, id, Kind::Card, posted_at_ms).await?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Tells the person, where they can be told, that their click changed nothing.

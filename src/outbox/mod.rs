@@ -27,6 +27,8 @@ pub use trouble::{channel_of, failed, last_channel, tell};
 
 /// A claim, to post a message or to update it, that is older than this is not held by a running delivery.
 const CLAIM_HOLDS_MS: i64 = 60_000;
+/// Clocks differ; a lost message is looked for this much before its claim.
+const CLOCK_SLACK_MS: i64 = 60_000;
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,14 +157,34 @@ pub async fn find(
     kind: Kind,
     subject: &str,
 ) -> sqlx::Result<Option<Posted>> {
+    look_up(db, workspace, (kind, subject), false).await
+}
+
+/// Where it stands, or stood until a person deleted it: what it was about stays the workspace's.
+pub async fn find_even_gone(
+    db: &Db,
+    workspace: &WorkspaceId,
+    kind: Kind,
+    subject: &str,
+) -> sqlx::Result<Option<Posted>> {
+    look_up(db, workspace, (kind, subject), true).await
+}
+
+async fn look_up(
+    db: &Db,
+    workspace: &WorkspaceId,
+    (kind, subject): (Kind, &str),
+    even_gone: bool,
+) -> sqlx::Result<Option<Posted>> {
     let row = sqlx::query(
         "select channel_id, ts from posts
          where workspace_id = $1 and kind = $2 and subject_id = $3 and posted_at_ms is not null
-           and gone_at_ms is null",
+           and (gone_at_ms is null or $4 = 1)",
     )
     .bind(workspace.as_str())
     .bind(kind.as_str())
     .bind(subject)
+    .bind(i64::from(even_gone))
     .fetch_optional(db.pool())
     .await?;
     row.map(|row| {
@@ -192,6 +214,28 @@ pub async fn subject_at(
     .fetch_optional(db.pool())
     .await?;
     row.map(|row| row.try_get("subject_id")).transpose()
+}
+
+/// Whether a message of this kind that is claimed, and whose place is not known yet, may be the one that was posted at
+/// `posted_at_ms`.
+pub async fn may_stand(
+    db: &Db,
+    workspace: &WorkspaceId,
+    kind: Kind,
+    posted_at_ms: i64,
+) -> sqlx::Result<bool> {
+    let found = sqlx::query(
+        "select 1 from posts
+         where workspace_id = $1 and kind = $2 and posted_at_ms is null and refusal is null
+           and attempts > 0 and first_claimed_at_ms < $3 and claimed_at_ms > $4 limit 1",
+    )
+    .bind(workspace.as_str())
+    .bind(kind.as_str())
+    .bind(posted_at_ms.saturating_add(CLOCK_SLACK_MS))
+    .bind(posted_at_ms.saturating_sub(CLAIM_HOLDS_MS + CLOCK_SLACK_MS))
+    .fetch_optional(db.pool())
+    .await?;
+    Ok(found.is_some())
 }
 
 /// Says that the message's content has changed; in the transaction that changes it.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use sqlx::Row;
 
 use super::trouble::{concerns_another, failed, last_channel, note_posted, note_read, tell};
-use super::{CLAIM_HOLDS_MS, Kind, find, settle, touch};
+use super::{CLAIM_HOLDS_MS, CLOCK_SLACK_MS, Kind, find, settle, touch};
 use crate::app::App;
 use crate::domain::WorkspaceId;
 use crate::slack::{self, Message, Posted};
@@ -13,8 +13,6 @@ use crate::workspace::{SlackConnection, Workspace};
 /// A delivery that takes longer is given up; whether the message was posted is then unknown.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(45);
 const _: () = assert!(DELIVERY_TIMEOUT.as_millis() < CLAIM_HOLDS_MS as u128);
-/// Clocks differ; a lost message is looked for this much before its claim.
-const CLOCK_SLACK_MS: i64 = 60_000;
 
 /// Posts `message` unless a message of this kind and subject stands or is being posted.
 ///

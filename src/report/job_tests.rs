@@ -342,6 +342,38 @@ async fn one_refinement_of_a_version_waits_at_a_time_and_a_fall_makes_it_due() {
 }
 
 #[tokio::test]
+async fn a_wish_is_due_also_where_the_report_is_deleted_before_the_answer() {
+    let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
+    let app = app(&slack, &folder, "C1").await;
+    fill(&app).await;
+    let workspace = app.workspace(&"default".into()).unwrap();
+    let (db, here) = (&app.db, &workspace.id);
+    crate::run::run_evals(&app, workspace).await.unwrap();
+    post_reports(&app, workspace).await.unwrap();
+    decide(&app, workspace, &"v1".into(), Decision::Refine, "U1")
+        .await
+        .unwrap();
+    let report = outbox::find(db, here, Kind::Report, "v1").await.unwrap();
+    assert!(
+        outbox::note_deleted(db, here, &report.unwrap())
+            .await
+            .unwrap()
+    );
+    for _ in 0..2 {
+        post_reports(&app, workspace).await.unwrap();
+    }
+    let due = sqlx::query_scalar::<_, i64>("select due_label_count from refinements");
+    assert_eq!(due.fetch_all(db.pool()).await.unwrap(), [27]);
+    assert!(
+        store::wanted_refinements(db, here)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(slack.posted().len(), 3, "there is no thread to answer in");
+}
+
+#[tokio::test]
 async fn a_wish_from_before_there_were_refinements_becomes_one() {
     let (slack, folder) = (ScriptedSlack::start().await, tempfile::tempdir().unwrap());
     let app = app(&slack, &folder, "C1").await;

@@ -40,10 +40,12 @@ async fn answer(
     subject: &str,
 ) -> anyhow::Result<()> {
     let (version, labelled) = subject.rsplit_once(':').unwrap_or((subject, ""));
-    let report = outbox::find(&app.db, &workspace.id, Kind::Report, version).await?;
-    let Some(report) = report else {
+    let (db, id) = (&app.db, &workspace.id);
+    let stood = outbox::find_even_gone(db, id, Kind::Report, version).await?;
+    if stood.is_none() {
         return Ok(());
-    };
+    }
+    let report = outbox::find(db, id, Kind::Report, version).await?;
     let version = VersionId::from(version);
     let chosen = choose(app, workspace, &version).await?;
     let waits = match has_explained_misses(app, workspace, &version).await? {
@@ -62,17 +64,15 @@ async fn answer(
         label::ask_for(&app.db, &workspace.id, trace).await?;
         links.push(link_of(app, workspace, slack, trace).await?);
     }
-    let message = refine_message(&links, &reasons(&chosen), waits);
-    outbox::post_once(
-        app,
-        workspace,
-        slack,
-        Kind::Refine,
-        subject,
-        Some(&report),
-        message,
-    )
-    .await?;
+    match &report {
+        Some(report) => {
+            let message = refine_message(&links, &reasons(&chosen), waits);
+            let (kind, thread) = (Kind::Refine, Some(report));
+            outbox::post_once(app, workspace, slack, kind, subject, thread, message).await?;
+        }
+        // It is made all the same, and there is no thread to say so in.
+        None => store::give_up_answer(db, id, subject).await?,
+    }
     app.jobs.push(&workspace.id, Work::PostCards).await;
     app.jobs.push(&workspace.id, Work::RefineEvals).await;
     Ok(())

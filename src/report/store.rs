@@ -428,6 +428,19 @@ pub async fn wanted_refinements(db: &Db, workspace: &WorkspaceId) -> sqlx::Resul
     rows.iter().map(|row| row.try_get("subject_id")).collect()
 }
 
+/// Gives up the answer to a refinement that was asked for: a person deleted the report in whose thread it belongs.
+pub async fn give_up_answer(db: &Db, workspace: &WorkspaceId, subject: &str) -> sqlx::Result<()> {
+    sqlx::query(
+        "update posts set refusal = 'the report was deleted'
+         where workspace_id = $1 and kind = 'refine' and subject_id = $2 and posted_at_ms is null",
+    )
+    .bind(workspace.as_str())
+    .bind(subject)
+    .execute(db.pool())
+    .await
+    .map(drop)
+}
+
 /// Traces of which somebody has said why with a thumb that was given from a time on, in milliseconds since 1970.
 pub async fn explained_since(
     db: &Db,
