@@ -400,7 +400,8 @@ pub async fn label_of(
     row.map(read).transpose()
 }
 
-/// Writes a person's label as it stands. A changed one keeps its first `labelled_at_ms`.
+/// Writes a person's label as it stands. A changed one keeps its first `labelled_at_ms`; one that was taken back and
+/// is given again has the time of the first thumb, for an eval made in between may know it.
 pub async fn upsert_label(
     db: impl Executor<'_, Database = Any>,
     workspace: &WorkspaceId,
@@ -409,9 +410,13 @@ pub async fn upsert_label(
     given: Given,
     comment: Option<&str>,
 ) -> sqlx::Result<()> {
+    let now = now_ms();
     sqlx::query(
         "insert into labels (workspace_id, trace_id, annotator_id, label, comment, acted_at_us, labelled_at_ms)
-         values ($1, $2, $3, $4, $5, $6, $7)
+         values ($1, $2, $3, $4, $5, $6, coalesce(
+                 (select min(acted_at_us) / 1000 from label_acts
+                  where workspace_id = $1 and trace_id = $2 and annotator_id = $3
+                    and act not like 'un%' and acted_at_us < $7), $8))
          on conflict (workspace_id, trace_id, annotator_id) do update
          set label = excluded.label, comment = excluded.comment, acted_at_us = excluded.acted_at_us",
     )
@@ -421,7 +426,8 @@ pub async fn upsert_label(
     .bind(given.thumb.as_str())
     .bind(comment)
     .bind(given.acted_at_us)
-    .bind(now_ms())
+    .bind(given.acted_at_us.min(now.saturating_mul(1_000)))
+    .bind(now)
     .execute(db)
     .await
     .map(drop)

@@ -22,6 +22,8 @@ on_both_databases!(
     a_label_is_taken_back_everywhere_and_can_be_given_again,
     a_label_that_is_taken_back_while_langfuse_is_away_is_deleted_there_later,
     what_an_eval_has_seen_stays_seen,
+    a_label_that_is_given_again_is_as_old_as_the_first,
+    ones_own_line_can_be_pressed_after_the_card_was_deleted,
     toggling_fast_never_miscounts,
     who_voted_is_shown_after_ones_own_vote_and_can_be_undone_there,
     what_a_person_skips_comes_to_them_no_more_unless_they_ask,
@@ -141,6 +143,53 @@ async fn what_an_eval_has_seen_stays_seen(database: Database) {
         count(&running, "select count(*) as found from seen_labels").await,
         1
     );
+    running.stop().await;
+}
+
+async fn a_label_that_is_given_again_is_as_old_as_the_first(database: Database) {
+    let (stage, running, cards) = stage_with_cards(database, 1).await;
+    choose(&stage, &cards[0], "ADA", "down", 1).await;
+    let frozen = now() * 1_000 + 1_000;
+    choose(&stage, &cards[0], "ADA", "undo", 2).await;
+    eventually("a later time", || async {
+        (now() * 1_000 > frozen).then_some(())
+    })
+    .await;
+    choose(&stage, &cards[0], "ADA", "up", 3).await;
+    let older = "select count(*) as found from labels where labelled_at_ms < $1";
+    let row = sqlx::query(older)
+        .bind(frozen)
+        .fetch_one(running.app.db.pool())
+        .await
+        .expect("a row");
+    assert_eq!(
+        row.get::<i64, _>("found"),
+        1,
+        "an eval made at {frozen} may know it"
+    );
+    running.stop().await;
+}
+
+async fn ones_own_line_can_be_pressed_after_the_card_was_deleted(database: Database) {
+    let (stage, running, cards) = stage_with_cards(database, 1).await;
+    let card = &cards[0];
+    choose(&stage, card, "UADAX", "up", 1).await;
+    assert!(stage.click(card, "you", "👎").await);
+    let line = whisper(&stage, "you", "You: 👎 · uadax 👍").await;
+    assert!(stage.delete(card, "you").await);
+    eventually("the card's row", || async {
+        let gone = "select count(*) as found from posts where gone_at_ms is not null";
+        (count(&running, gone).await == 1).then_some(())
+    })
+    .await;
+    assert!(
+        stage
+            .choose(&line, "you", "label_undo", trace_of(card))
+            .await
+    );
+    whisper(&stage, "you", "Your 👎 is taken back").await;
+    let labels = "select count(*) as found from labels";
+    assert_eq!(count(&running, labels).await, 1);
     running.stop().await;
 }
 
