@@ -8,22 +8,26 @@ use sqlx::Row;
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::signed::{self, form, interaction_body, now};
-use crate::support::stage::{Running, Stage, eventually, recorded, trace_of};
+use crate::support::stage::{Running, Stage, count, eventually, recorded, trace_of};
 
 on_both_databases!(
     a_reply_becomes_the_comment_of_its_authors_label_and_follows_its_edits,
     what_was_tapped_is_a_reason_and_reasons_are_learnt,
 );
 
-async fn stage_with_cards(database: Database, count: usize) -> (Stage, Running, Vec<Value>) {
-    let stage = Stage::set(database, Apis::Both, recorded("wow_grounded", count), &[]).await;
+async fn stage_with_cards(database: Database, wanted: usize) -> (Stage, Running, Vec<Value>) {
+    let stage = Stage::set(database, Apis::Both, recorded("wow_grounded", wanted), &[]).await;
     let running = stage.start().await;
-    stage.release(count).await;
-    let cards = eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == count).then_some(cards)
-    });
-    let cards = cards.await;
+    stage.release(wanted).await;
+    // A card is in the channel before its place is in a row.
+    eventually("the cards' rows", || async {
+        let rows =
+            "select count(*) as found from posts where kind = 'card' and posted_at_ms is not null";
+        (count(&running, rows).await == wanted as i64).then_some(())
+    })
+    .await;
+    let cards = stage.cards().await;
+    assert_eq!(cards.len(), wanted);
     (stage, running, cards)
 }
 
@@ -87,7 +91,12 @@ async fn a_reply_becomes_the_comment_of_its_authors_label_and_follows_its_edits(
     });
     say(reply.clone()).await;
     stage.say("you", "I have not voted", Some(card));
-    comment_is(&running, None).await;
+    eventually("both remarks", || async {
+        let remarks = "select count(*) as found from remarks";
+        (count(&running, remarks).await == 2).then_some(())
+    })
+    .await;
+    assert_eq!(comment(&running).await, None);
     thumb(&stage, card, "ADA", "down", "1700000000.000010").await;
     comment_is(&running, Some("@someone says <b> there @channel")).await;
     say(edited(
