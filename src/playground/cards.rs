@@ -18,7 +18,7 @@ pub struct Card {
 impl Card {
     /// What the labels add up to; `None` for 😐 and without labels.
     pub fn class(&self) -> Option<Class> {
-        consensus(self.labels().into_iter()).and_then(Thumb::class)
+        consensus(self.labels()).and_then(Thumb::class)
     }
 
     /// Whether anybody labelled the trace.
