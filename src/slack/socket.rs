@@ -61,8 +61,6 @@ pub struct Envelope {
     pub payload: Value,
     /// Whether an acknowledgement may carry an answer.
     pub accepts_response_payload: bool,
-    /// How many times an event was sent before.
-    pub retry_attempt: u64,
 }
 
 /// An answer on the address of a WebSocket.
@@ -202,7 +200,6 @@ mod tests {
             kind: "slash_commands".to_owned(),
             payload: json!({"text": "𝒽elp \u{202e}"}),
             accepts_response_payload: true,
-            retry_attempt: 0,
         };
         let text = r#"{"envelope_id": "e1", "type": "slash_commands", "payload": {"text": "𝒽elp \u202e"},
                        "accepts_response_payload": true, "new": [1]}"#;

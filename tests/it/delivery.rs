@@ -9,7 +9,9 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::signed::{click, form, interaction_body, now};
-use crate::support::stage::{Running, Stage, button, count, eventually, recorded, trace_of};
+use crate::support::stage::{
+    Running, Stage, button, count, eventually, stage_with_cards, trace_of,
+};
 
 on_both_databases!(
     a_deleted_card_is_let_be_and_its_labels_stay,
@@ -30,18 +32,6 @@ async fn until(running: &Running, what: &'static str, query: &'static str, expec
         (count(running, query).await == expected).then_some(())
     })
     .await;
-}
-
-async fn stage_with_cards(database: Database, cards: usize) -> (Stage, Running, Vec<Value>) {
-    let stage = Stage::set(database, Apis::Both, recorded("wow_grounded", cards), &[]).await;
-    let running = stage.start().await;
-    stage.release(cards).await;
-    let cards = eventually("the cards", || async {
-        let found = stage.cards().await;
-        (found.len() == cards).then_some(found)
-    });
-    let cards = cards.await;
-    (stage, running, cards)
 }
 
 /// A click on a card's button.

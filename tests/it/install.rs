@@ -165,14 +165,6 @@ async fn lasting(running: &Running) -> i64 {
     count(running, query).await
 }
 
-async fn cards(stage: &Stage, wanted: usize) -> Vec<Value> {
-    eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == wanted).then_some(cards)
-    })
-    .await
-}
-
 async fn a_team_installs_chooses_a_channel_and_is_asked_there(database: Database) {
     let stage = stage(database).await;
     let running = start(&stage, &[]).await;
@@ -197,7 +189,7 @@ async fn a_team_installs_chooses_a_channel_and_is_asked_there(database: Database
     let chosen = here(&stage, TEAM_ID, &channel(&stage)).await;
     assert!(chosen.contains(&channel(&stage)), "{chosen}");
     stage.release(2).await;
-    let cards = cards(&stage, 2).await;
+    let cards = stage.cards_once_there(2).await;
     stage.label_as_recorded(&cards[0]).await;
     assert!(count(&running, "select count(*) as found from labels").await > 0);
     // What is in the database opens nothing.
@@ -325,7 +317,7 @@ async fn a_team_that_leaves_is_forgotten_until_it_installs_again(database: Datab
     install(&stage, TEAM_ID).await;
     here(&stage, TEAM_ID, &channel(&stage)).await;
     stage.release(1).await;
-    cards(&stage, 1).await;
+    stage.cards_once_there(1).await;
     let uninstalled = json!({"type": "app_uninstalled"});
     event(&stage, TEAM_ID, now() - 3_600, uninstalled.clone()).await;
     event(
@@ -371,7 +363,7 @@ async fn a_team_that_leaves_is_forgotten_until_it_installs_again(database: Datab
         channel,
         "it is where it was"
     );
-    cards(&stage, 2).await;
+    stage.cards_once_there(2).await;
     running.stop().await;
 }
 
@@ -417,14 +409,14 @@ async fn a_token_that_has_expired_is_renewed_and_the_cards_come(database: Databa
     here(&stage, TEAM_ID, &channel(&stage)).await;
     stand_in.expire_tokens();
     stage.release(1).await;
-    cards(&stage, 1).await;
+    stage.cards_once_there(1).await;
     assert_eq!(lasting(&running).await, 1);
     running.stop().await;
 }
 
 /// Sends a thumb of `user` from `team`, as a payload of the org or of none.
 async fn thumb(stage: &Stage, team: &str, org: Option<&str>, user_team: &str) -> Value {
-    let card = cards(stage, 1).await.remove(0);
+    let card = stage.cards_once_there(1).await.remove(0);
     let up = button(&card, "👍").expect("a button").clone();
     let mut payload = click(team, &channel(stage), &card, "U7", &up, "1700000000.000100");
     payload["user"]["team_id"] = json!(user_team);

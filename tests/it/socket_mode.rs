@@ -29,16 +29,8 @@ async fn by_socket(database: Database, cards: usize) -> (Stage, Running, Vec<Val
     let running = stage.start().await;
     stage.release(cards).await;
     connected(&stage, 2).await;
-    let shown = cards_of(&stage, cards).await;
+    let shown = stage.cards_once_there(cards).await;
     (stage, running, shown)
-}
-
-async fn cards_of(stage: &Stage, count: usize) -> Vec<Value> {
-    let all = eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == count).then_some(cards)
-    });
-    all.await
 }
 
 /// Waits until so many connections were opened in all.
@@ -122,7 +114,7 @@ async fn the_same_by_http_and_by_socket_leaves_the_same_rows(database: Database)
     let running = Running::of(app::build(config).await.expect("it builds"));
     stage.release(1).await;
     connected(&stage, 2).await;
-    let card = cards_of(&stage, 1).await.remove(0);
+    let card = stage.cards_once_there(1).await.remove(0);
     let channel = stage.playground.places().remove(0).channel;
     let url = stage.url("/slack/interactions");
     let at = format!("{}.000100", now());

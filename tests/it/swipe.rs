@@ -30,11 +30,7 @@ async fn stage_with_cards(
     let (front, stage) = Front::with_stage(database, recorded, &[]).await;
     let running = stage.start().await;
     stage.release(count).await;
-    let cards = eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == count).then_some(cards)
-    });
-    let cards = cards.await;
+    let cards = stage.cards_once_there(count).await;
     (front, stage, running, cards)
 }
 

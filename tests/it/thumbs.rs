@@ -3,32 +3,19 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use iofold::playground::langfuse::Apis;
 use serde_json::{Value, json};
 use sqlx::Row;
 
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::signed::{self, form, interaction_body, now};
-use crate::support::stage::{Running, Stage, button, eventually, recorded};
+use crate::support::stage::{Running, Stage, button, eventually, stage_with_cards};
 
 on_both_databases!(
     thumbs_given_at_once_all_count_and_the_last_of_a_person_wins,
     a_reason_is_added_to_a_label_that_is_stored_already,
     a_click_that_is_not_slacks_or_not_this_workspaces_changes_nothing,
 );
-
-async fn stage_with_cards(database: Database, count: usize) -> (Stage, Running, Vec<Value>) {
-    let stage = Stage::set(database, Apis::Both, recorded("wow_grounded", count), &[]).await;
-    let running = stage.start().await;
-    stage.release(count).await;
-    let cards = eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == count).then_some(cards)
-    });
-    let cards = cards.await;
-    (stage, running, cards)
-}
 
 /// Each annotator's label and comment on the one trace that has any.
 async fn labels(running: &Running) -> BTreeMap<String, (String, Option<String>)> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt;
 use futures_util::stream;
 use iofold::domain::Thumb;
-use iofold::playground::langfuse::{Apis, Faults};
+use iofold::playground::langfuse::Faults;
 use iofold::playground::slack::TEAM_ID;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -16,7 +16,7 @@ use sqlx::Row;
 use crate::on_both_databases;
 use crate::support::Database;
 use crate::support::signed::{self, form, interaction_body, now};
-use crate::support::stage::{Running, Stage, count, eventually, recorded, trace_of};
+use crate::support::stage::{Stage, count, eventually, stage_with_cards, trace_of};
 
 on_both_databases!(
     a_label_is_taken_back_everywhere_and_can_be_given_again,
@@ -28,18 +28,6 @@ on_both_databases!(
     who_voted_is_shown_after_ones_own_vote_and_can_be_undone_there,
     what_a_person_skips_comes_to_them_no_more_unless_they_ask,
 );
-
-async fn stage_with_cards(database: Database, count: usize) -> (Stage, Running, Vec<Value>) {
-    let stage = Stage::set(database, Apis::Both, recorded("wow_grounded", count), &[]).await;
-    let running = stage.start().await;
-    stage.release(count).await;
-    let cards = eventually("the cards", || async {
-        let cards = stage.cards().await;
-        (cards.len() == count).then_some(cards)
-    });
-    let cards = cards.await;
-    (stage, running, cards)
-}
 
 async fn send(stage: &Stage, payload: &Value) {
     let url = stage.url("/slack/interactions");

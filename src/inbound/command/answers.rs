@@ -10,7 +10,7 @@ use crate::generate::{self, Asked};
 use crate::jobs::Work;
 use crate::label::{self, Pace, Pause};
 use crate::report::{self, Summary};
-use crate::slack::{Message, context, cut, escape, section};
+use crate::slack::{self, Message, context, cut, escape, section};
 use crate::standing::{Standing, standing};
 use crate::workspace::Workspace;
 
@@ -187,8 +187,7 @@ fn until(ms: i64) -> String {
 
 /// Names a person where the id is Slack's; anything else stays text.
 fn mention(user: &str) -> String {
-    let is_id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-    match user.starts_with(['U', 'W']) && user.len() <= 32 && user.chars().all(is_id) {
+    match slack::is_user(user) {
         true => format!("<@{user}>"),
         false => escape(&cut(user, NAME_MAX)),
     }

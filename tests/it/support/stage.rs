@@ -383,13 +383,18 @@ impl Stage {
     /// Has the first recorded traces happen now, and their cards labelled as recorded.
     pub async fn release_and_label(&self, count: usize) {
         self.release(count).await;
-        let cards = eventually("the cards", || async {
-            let cards = self.cards().await;
-            (cards.len() == count).then_some(cards)
-        });
-        for card in cards.await {
+        for card in self.cards_once_there(count).await {
             self.label_as_recorded(&card).await;
         }
+    }
+
+    /// The cards, as soon as there are so many.
+    pub async fn cards_once_there(&self, count: usize) -> Vec<Value> {
+        eventually("the cards", || async {
+            let cards = self.cards().await;
+            (cards.len() == count).then_some(cards)
+        })
+        .await
     }
 
     /// The evals' scores that Langfuse holds.
@@ -405,6 +410,15 @@ impl Stage {
         scores.retain(|score| score["name"] == "human");
         scores
     }
+}
+
+/// A stage, its running service, and the cards of the first so many recorded traces.
+pub async fn stage_with_cards(database: Database, count: usize) -> (Stage, Running, Vec<Value>) {
+    let stage = Stage::set(database, Apis::Both, recorded("wow_grounded", count), &[]).await;
+    let running = stage.start().await;
+    stage.release(count).await;
+    let cards = stage.cards_once_there(count).await;
+    (stage, running, cards)
 }
 
 /// The number that a query calls `found`.
